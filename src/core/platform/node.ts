@@ -1,0 +1,79 @@
+/**
+ * The few primitives the core takes from its host, for Node. The browser's are in browser.ts; package.json
+ * chooses. Same functions, same results: test/core/platform.test.ts holds them against each other.
+ */
+import { createPublicKey, hash, verify } from 'node:crypto';
+
+/** SHA-256 (FIPS 180-4) as 32 bytes. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return Buffer.from(hash('sha256', bytes, 'latin1'), 'latin1');
+}
+
+/**
+ * Writes SHA-256(bytes) at `offset` of `target`. Through a Latin-1 string, because a one-shot hash that
+ * returns a Buffer costs twice as much (a native allocation each); measured, see docs/performance.md.
+ */
+export function sha256Into(bytes: Uint8Array, target: Uint8Array, offset: number): void {
+  (target as Buffer).latin1Write(hash('sha256', bytes, 'latin1'), offset, 32);
+}
+
+/** SHA-256 as 64 lowercase hexadecimal digits. */
+export function sha256Hex(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'hex');
+}
+
+/** A zeroed byte array on which `sha256Into` works. */
+export function allocate(length: number): Uint8Array {
+  return Buffer.alloc(length);
+}
+
+export function utf8Encode(text: string): Uint8Array {
+  return Buffer.from(text, 'utf8');
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** @throws TypeError if the bytes are not valid UTF-8 */
+export function utf8Decode(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
+export function hexEncode(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}
+
+/** Lenient: callers check the form first (`parseHash`). */
+export function hexDecode(text: string): Uint8Array {
+  return Buffer.from(text, 'hex');
+}
+
+export function base64Encode(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+}
+
+/** Lenient: callers check that the result encodes to the same text. */
+export function base64Decode(text: string): Uint8Array {
+  return Buffer.from(text, 'base64');
+}
+
+/** `spki` is DER SubjectPublicKeyInfo. False for a wrong signature *and* for a key that can't be read. */
+export function verifySignature(
+  algorithm: 'ed25519' | 'ecdsa-p256',
+  spki: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  try {
+    const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+    if (algorithm === 'ed25519') {
+      return key.asymmetricKeyType === 'ed25519' && verify(null, message, key, signature);
+    }
+    return (
+      key.asymmetricKeyType === 'ec' &&
+      key.asymmetricKeyDetails?.namedCurve === 'prime256v1' &&
+      verify('sha256', message, key, signature)
+    );
+  } catch {
+    return false;
+  }
+}

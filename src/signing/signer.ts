@@ -1,0 +1,18 @@
+/**
+ * Signs checkpoints. Obligations: `sign` may be called many times at once; the private key never leaves
+ * the adapter, never appears in an error or a log; a signature verifies under `publicKey` or `sign`
+ * throws (a key changed behind our back must stop the writer, not produce a chain nobody can check).
+ */
+export interface Signer {
+  readonly kind: 'local' | 'kms';
+  readonly publicKey: PublicKey;
+  /** Ed25519: 64 bytes over `message`. ECDSA P-256: ASN.1 DER over SHA-256(message). @throws SignerError */
+  sign(message: Uint8Array): Promise<Uint8Array>;
+}
+
+export type { PublicKey } from '../core/note.js';
+import type { PublicKey } from '../core/note.js';
+
+export class SignerError extends Error {
+  override readonly name = 'SignerError';
+}
