@@ -6,7 +6,7 @@ import { createPublicKey, hash, verify } from 'node:crypto';
 
 /** SHA-256 (FIPS 180-4) as 32 bytes. */
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return Buffer.from(hash('sha256', bytes, 'latin1'), 'latin1');
+  return Buffer.from(hash('sha256', bytes, 'binary'), 'latin1');
 }
 
 /**
@@ -14,7 +14,7 @@ export function sha256(bytes: Uint8Array): Uint8Array {
  * returns a Buffer costs twice as much (a native allocation each); measured, see docs/performance.md.
  */
 export function sha256Into(bytes: Uint8Array, target: Uint8Array, offset: number): void {
-  (target as Buffer).latin1Write(hash('sha256', bytes, 'latin1'), offset, 32);
+  (target as Buffer).write(hash('sha256', bytes, 'binary'), offset, 32, 'latin1');
 }
 
 /** SHA-256 as 64 lowercase hexadecimal digits. */
@@ -25,6 +25,11 @@ export function sha256Hex(bytes: Uint8Array): string {
 /** A zeroed byte array on which `sha256Into` works. */
 export function allocate(length: number): Uint8Array {
   return Buffer.alloc(length);
+}
+
+/** Writes `text` at `offset` and returns the number of bytes; there must be room for 3 bytes a code unit. */
+export function utf8Into(text: string, target: Uint8Array, offset: number): number {
+  return (target as Buffer).write(text, offset, 'utf8');
 }
 
 export function utf8Encode(text: string): Uint8Array {

@@ -1,0 +1,99 @@
+/** The entry envelope: its bytes, and what a verifier reads of them (docs/format.md §1). */
+import { utf8Decode } from '#platform';
+
+/** leafData = prevHash ‖ payload is at most 65,535 bytes (C2SP tlog-tiles entry bundles). */
+export const MAX_PAYLOAD_BYTES = 65_535 - 32;
+
+const FORMAT_MEMBER = ',"format":"indelible/entry/v1","receivedAt":"';
+/** `2026-11-23T20:52:07.123456Z` */
+const TIME_LENGTH = 27;
+const TIME = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$/;
+
+export interface Envelope {
+  readonly chainId: string;
+  readonly entryId: string;
+  /** RFC 8785 text of the event. */
+  readonly event: string;
+  readonly receivedAt: string;
+  readonly sequence: number;
+  readonly writerId: string;
+}
+
+/**
+ * The payload, as text. Canonical by construction: the members stand in the order RFC 8785 demands, the
+ * event is canonical already, and the other values hold no character that JSON escapes.
+ */
+export function formatPayload({ chainId, entryId, event, receivedAt, sequence, writerId }: Envelope): string {
+  return (
+    `{"chainId":"${chainId}","entryId":"${entryId}","event":${event}${FORMAT_MEMBER}${receivedAt}` +
+    `","sequence":${sequence},"writerId":"${writerId}"}`
+  );
+}
+
+/** Splits a payload without parsing its event; `undefined` if it is not an envelope of this format. */
+export function readPayload(payload: string): Envelope | undefined {
+  const head = /^\{"chainId":"([a-z0-9._-]+)","entryId":"([A-Za-z0-9._:@=+~-]+)","event":(?=\{)/.exec(payload);
+  // The members after the event have fixed forms, so the last occurrence is the envelope's own.
+  const tailAt = payload.lastIndexOf(FORMAT_MEMBER);
+  if (head?.[1] === undefined || head[2] === undefined || tailAt < head[0].length) return undefined;
+  const rest = payload.slice(tailAt + FORMAT_MEMBER.length);
+  const receivedAt = rest.slice(0, TIME_LENGTH);
+  const tail = /^","sequence":(0|[1-9][0-9]{0,15}),"writerId":"([a-z0-9]{1,32})"\}$/.exec(rest.slice(TIME_LENGTH));
+  if (tail?.[1] === undefined || tail[2] === undefined || !TIME.test(receivedAt)) return undefined;
+  return {
+    chainId: head[1],
+    entryId: head[2],
+    event: payload.slice(head[0].length, tailAt),
+    receivedAt,
+    sequence: Number(tail[1]),
+    writerId: tail[2],
+  };
+}
+
+/**
+ * For a verifier's inner loop: checks the fixed parts of a payload by comparing bytes, with no JSON
+ * parser and no allocation. The expected texts of a segment differ only in the sequence.
+ */
+export class EnvelopeShape {
+  readonly #prefix: Uint8Array;
+  readonly #formatMember: Uint8Array;
+  readonly #writerMember: string;
+
+  constructor(chainId: string, writerId: string, encode: (text: string) => Uint8Array) {
+    this.#prefix = encode(`{"chainId":"${chainId}","entryId":"`);
+    this.#formatMember = encode(FORMAT_MEMBER);
+    this.#writerMember = `,"writerId":"${writerId}"}`;
+  }
+
+  /**
+   * `receivedAt` if bytes[start, end) is an envelope of this chain and writer at `sequence`;
+   * otherwise which part is wrong.
+   */
+  check(bytes: Uint8Array, start: number, end: number, sequence: number): string | EnvelopeFault {
+    if (!matches(bytes, start, this.#prefix)) return { fault: 'prefix' };
+    const tail = `","sequence":${sequence}${this.#writerMember}`;
+    const tailAt = end - tail.length;
+    const timeAt = tailAt - TIME_LENGTH;
+    const formatAt = timeAt - this.#formatMember.length;
+    if (formatAt <= start + this.#prefix.length) return { fault: 'format' };
+    for (let i = 0; i < tail.length; i++) if (bytes[tailAt + i] !== tail.charCodeAt(i)) return { fault: 'sequence' };
+    if (!matches(bytes, formatAt, this.#formatMember)) return { fault: 'format' };
+    const receivedAt = String.fromCharCode.apply(undefined, bytes.subarray(timeAt, tailAt) as unknown as number[]);
+    return TIME.test(receivedAt) ? receivedAt : { fault: 'format' };
+  }
+}
+
+export interface EnvelopeFault {
+  readonly fault: 'prefix' | 'format' | 'sequence';
+}
+
+function matches(bytes: Uint8Array, at: number, expected: Uint8Array): boolean {
+  for (let i = 0; i < expected.length; i++) if (bytes[at + i] !== expected[i]) return false;
+  return true;
+}
+
+/** The `entryId` of a payload that passed {@link EnvelopeShape}. */
+export function entryIdOf(bytes: Uint8Array, start: number, chainId: string): string {
+  const from = start + `{"chainId":"${chainId}","entryId":"`.length;
+  return utf8Decode(bytes.subarray(from, bytes.indexOf(0x22, from)));
+}
