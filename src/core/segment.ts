@@ -1,5 +1,5 @@
 /** Segments: what one commit writes (docs/format.md §5). Making them, reading them, checking them. */
-import { allocate, hexEncode, sha256Into, utf8Decode, utf8Encode, utf8Into } from '#platform';
+import { allocate, hexEncode, sha256Into, utf8Decode, utf8Encode, utf8Into, utf8Length } from '#platform';
 import { originOf, parseHash, segmentKey, isWriterId } from './chain.js';
 import type { ChainHead } from './chain.js';
 import { checkpointText, parseCheckpointText } from './checkpoint.js';
@@ -97,7 +97,7 @@ export function draftSegment(
     writerId,
   });
   let room = header.length + SEGMENT_OVERHEAD_BYTES;
-  for (const payload of payloads) room += 3 * payload.length + 1;
+  for (const payload of payloads) room += utf8Length(payload) + 1;
   const buffer = allocate(room);
   let at = utf8Into(`${header}\n`, buffer, 0);
   const leafHashes = allocate(count * HASH_BYTES);
@@ -233,6 +233,25 @@ export interface VerifiedSegment {
   /** Offsets of the payloads within the bytes. */
   readonly starts: readonly number[];
   readonly ends: readonly number[];
+}
+
+/** A verified segment with its payloads as text, to answer for its entries. */
+export function loadSegment(bytes: Uint8Array, verified: VerifiedSegment): Segment {
+  const { firstSequence, count, entryHashes, leafHashes, tree, checkpoint, before, after, starts, ends } = verified;
+  return {
+    key: segmentKey(before.chainId, firstSequence),
+    bytes,
+    chainId: before.chainId,
+    firstSequence,
+    count,
+    payloads: starts.map((start, i) => utf8Decode(bytes.subarray(start, ends[i]))),
+    entryHashes,
+    leafHashes,
+    prevHash: before.lastEntryHash,
+    tree,
+    checkpoint,
+    head: after,
+  };
 }
 
 export interface InvalidSegment {

@@ -23,6 +23,10 @@ export function allocate(length: number): Uint8Array {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+export function utf8Length(text: string): number {
+  return encoder.encode(text).length;
+}
+
 export function utf8Into(text: string, target: Uint8Array, offset: number): number {
   return encoder.encodeInto(text, target.subarray(offset)).written;
 }

@@ -27,7 +27,11 @@ export function allocate(length: number): Uint8Array {
   return Buffer.alloc(length);
 }
 
-/** Writes `text` at `offset` and returns the number of bytes; there must be room for 3 bytes a code unit. */
+export function utf8Length(text: string): number {
+  return Buffer.byteLength(text, 'utf8');
+}
+
+/** Writes `text` at `offset` and returns the number of bytes; there must be room for all. */
 export function utf8Into(text: string, target: Uint8Array, offset: number): number {
   return (target as Buffer).write(text, offset, 'utf8');
 }

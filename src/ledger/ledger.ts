@@ -1,0 +1,169 @@
+/** All chains of a store, as one process writes and reads them. */
+import type { ChainHead } from '../core/chain.js';
+import { consistencyProof, equalBytes, inclusionProof, rootAt, verifyInclusion } from '../core/merkle.js';
+import { receiptOf } from '../core/receipt.js';
+import type { Receipt } from '../core/receipt.js';
+import type { Segment } from '../core/segment.js';
+import { hexEncode } from '#platform';
+import { LedgerError } from './errors.js';
+import { SegmentReader } from './reader.js';
+import { Sequencer } from './sequencer.js';
+import type { AppendedEntry, AppendItem, SequencerContext } from './sequencer.js';
+
+export type CommitListener = (segment: Segment) => void;
+
+/** A chain with at least one entry. */
+export interface OpenChain {
+  readonly head: ChainHead;
+  readonly last: Segment;
+}
+
+export class Ledger {
+  readonly reader: SegmentReader;
+  readonly #context: SequencerContext;
+  readonly #chains = new Map<string, Sequencer>();
+  readonly #listeners = new Map<string, Set<CommitListener>>();
+  #closed = false;
+
+  constructor(context: Omit<SequencerContext, 'reader'>) {
+    this.reader = new SegmentReader(context.store, context.trust);
+    this.#context = {
+      ...context,
+      reader: this.reader,
+      retention: () => context.retention(),
+      onTrouble: (chainId, error) => context.onTrouble(chainId, error),
+      onCommitted: (segment, own) => {
+        context.onCommitted(segment, own);
+        for (const listener of this.#listeners.get(segment.chainId) ?? []) listener(segment);
+      },
+    };
+  }
+
+  /** See {@link Sequencer.append}. The chain comes into being with its first entry. */
+  append(chainId: string, items: readonly AppendItem[]): Promise<readonly AppendedEntry[]> {
+    return this.#sequencer(chainId).append(items);
+  }
+
+  /** The chain as the store has it now. @throws LedgerError chain_not_found, chain_halted; StoreError */
+  async chain(chainId: string): Promise<OpenChain> {
+    const sequencer = this.#chains.get(chainId) ?? this.#sequencer(chainId);
+    await sequencer.follow();
+    const { head, last } = sequencer;
+    if (head === undefined || last === undefined) {
+      // Asking for what is not there must not make this process remember it.
+      if (sequencer.queuedEntries === 0) this.#chains.delete(chainId);
+      throw new LedgerError('chain_not_found', `there is no chain ${chainId}`);
+    }
+    return { head, last };
+  }
+
+  /** The state of the chains this process has touched, for health and metrics. */
+  open(): Iterable<Sequencer> {
+    return this.#chains.values();
+  }
+
+  /** The entry, with the receipt its producer got. @throws LedgerError entry_not_found */
+  async receipt(chainId: string, sequence: number): Promise<Receipt> {
+    const { segment, at } = await this.entry(chainId, sequence);
+    return receiptOf(segment, at);
+  }
+
+  async entry(chainId: string, sequence: number): Promise<{ readonly segment: Segment; readonly at: number }> {
+    const { head } = await this.chain(chainId);
+    const entry = sequence < head.size ? await this.#sequencer(chainId).entryAt(sequence) : undefined;
+    if (entry === undefined) throw new LedgerError('entry_not_found', `chain ${chainId} has no entry ${sequence}; it has ${head.size}`);
+    return entry;
+  }
+
+  /**
+   * A receipt to the newest checkpoint the index has the hashes for: as good as the first one, and it
+   * ties the entry to all that came after. @throws LedgerError
+   */
+  async freshReceipt(chainId: string, sequence: number): Promise<Receipt> {
+    const { segment, at } = await this.entry(chainId, sequence);
+    const first = receiptOf(segment, at);
+    const { last } = await this.chain(chainId);
+    const { size, reader } = this.#context.index.hashes(chainId);
+    // Where the index has not the newest hashes yet, the first receipt is the honest answer.
+    if (size < last.head.size || last.firstSequence === segment.firstSequence) return first;
+    const proof = inclusionProof(reader, sequence, last.head.size);
+    const leaf = segment.leafHashes.subarray(32 * at, 32 * (at + 1));
+    // The index is not trusted: what it says is checked against the signature before it goes out.
+    if (!verifyInclusion(leaf, sequence, last.head.size, proof, last.tree.root)) {
+      this.#context.onTrouble(chainId, new Error('the index gave a proof that does not hold; it is rebuilt'));
+      await this.#context.index.forget(chainId);
+      return first;
+    }
+    return { ...first, checkpoint: last.checkpoint, inclusionProof: proof.map(hexEncode) };
+  }
+
+  /** RFC 6962 consistency proof between two sizes, with the signed checkpoint of the chain. @throws LedgerError */
+  async consistency(chainId: string, from: number, to: number | undefined): Promise<ConsistencyAnswer> {
+    const { head, last } = await this.chain(chainId);
+    const newer = to ?? head.size;
+    if (from > newer || newer > head.size) {
+      throw new LedgerError('range_invalid', `expected from ≤ to ≤ ${head.size}, got from ${from}, to ${newer}`);
+    }
+    const { size, reader } = this.#context.index.hashes(chainId);
+    if (size < head.size) throw new LedgerError('view_behind', `chain ${chainId}: the index of hashes is being built`);
+    if (!equalBytes(rootAt(reader, head.size), last.tree.root)) {
+      await this.#context.index.forget(chainId);
+      throw new LedgerError('view_behind', `chain ${chainId}: the index of hashes was wrong and is being rebuilt`);
+    }
+    return {
+      chainId,
+      from,
+      to: newer,
+      fromRoot: hexEncode(rootAt(reader, from)),
+      toRoot: hexEncode(rootAt(reader, newer)),
+      proof: consistencyProof(reader, from, newer).map(hexEncode),
+      checkpoint: last.checkpoint,
+    };
+  }
+
+  /** Where the producer's id stands; `undefined` if the chain does not hold it. @throws LedgerError view_behind */
+  async sequenceOf(chainId: string, entryId: string): Promise<number | undefined> {
+    await this.chain(chainId);
+    const sequence = this.#context.index.sequenceOf(chainId, entryId);
+    if (sequence === undefined && !this.#sequencer(chainId).indexed) {
+      throw new LedgerError('view_behind', `chain ${chainId}: the index of ids is being built`);
+    }
+    return sequence;
+  }
+
+  /** Calls `listener` with each segment that becomes part of the chain from now on. The result ends it. */
+  subscribe(chainId: string, listener: CommitListener): () => void {
+    const listeners = this.#listeners.get(chainId) ?? new Set();
+    this.#listeners.set(chainId, listeners.add(listener));
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0) this.#listeners.delete(chainId);
+    };
+  }
+
+  /** Finishes what was accepted; after `giveUp`, leaves commits unsettled. */
+  async close(giveUp: Promise<void>): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#chains.values()].map((sequencer) => sequencer.close(giveUp)));
+  }
+
+  #sequencer(chainId: string): Sequencer {
+    const known = this.#chains.get(chainId);
+    if (known !== undefined) return known;
+    if (this.#closed) throw new LedgerError('shutting_down', 'the service is shutting down');
+    const sequencer = new Sequencer(chainId, this.#context);
+    this.#chains.set(chainId, sequencer);
+    return sequencer;
+  }
+}
+
+export interface ConsistencyAnswer {
+  readonly chainId: string;
+  readonly from: number;
+  readonly to: number;
+  readonly fromRoot: string;
+  readonly toRoot: string;
+  readonly proof: readonly string[];
+  /** Of the whole chain, as signed. */
+  readonly checkpoint: string;
+}

@@ -1,0 +1,89 @@
+/** Reads entries back. Everything handed out was checked against a signature when it was read. */
+import { loadSegment, verifySegment } from '../core/segment.js';
+import type { Segment } from '../core/segment.js';
+import { parseSegmentKey, segmentKey, segmentPrefix } from '../core/chain.js';
+import type { WormStore } from '../storage/worm-store.js';
+import { ChainHaltedError } from './errors.js';
+import { firstSequenceCovering } from './head.js';
+import type { ChainTrust } from './trust.js';
+
+/** Bytes of segments kept in memory, for reads that follow one another. */
+const CACHE_BYTES = 32 * 1024 * 1024;
+
+export class SegmentReader {
+  readonly #store: WormStore;
+  readonly #trust: ChainTrust;
+  /** In order of use. Objects never change, so nothing expires. */
+  readonly #cache = new Map<string, Segment>();
+  #cachedBytes = 0;
+
+  constructor(store: WormStore, trust: ChainTrust) {
+    this.#store = store;
+    this.#trust = trust;
+  }
+
+  /** The segment that starts at `firstSequence`, or `undefined`. @throws ChainHaltedError if it is not valid */
+  async at(chainId: string, firstSequence: number): Promise<Segment | undefined> {
+    const key = segmentKey(chainId, firstSequence);
+    const cached = this.#cache.get(key);
+    if (cached !== undefined) {
+      this.#cache.delete(key);
+      this.#cache.set(key, cached);
+      return cached;
+    }
+    const bytes = await this.#store.read(key);
+    if (bytes === undefined) return undefined;
+    const segment = this.verify(chainId, firstSequence, bytes);
+    this.remember(segment);
+    return segment;
+  }
+
+  /** @throws ChainHaltedError naming the object and the fault */
+  verify(chainId: string, firstSequence: number, bytes: Uint8Array): Segment {
+    const expected = { deployment: this.#trust.deployment, chainId, firstSequence };
+    const verified = verifySegment(bytes, expected, this.#trust.keysOf(chainId));
+    if (verified.outcome === 'invalid') {
+      throw new ChainHaltedError(chainId, segmentKey(chainId, firstSequence), `${verified.fault.code}: ${verified.fault.detail}`);
+    }
+    return loadSegment(bytes, verified);
+  }
+
+  /** The segment that holds `sequence`; `hint` is where it may start. */
+  async covering(chainId: string, sequence: number, hint?: number): Promise<Segment | undefined> {
+    if (hint !== undefined) {
+      const segment = await this.at(chainId, hint);
+      if (segment !== undefined && holds(segment, sequence)) return segment;
+    }
+    const first = await firstSequenceCovering(this.#store, chainId, sequence);
+    const segment = first === undefined ? undefined : await this.at(chainId, first);
+    return segment !== undefined && holds(segment, sequence) ? segment : undefined;
+  }
+
+  /** The chains that have an entry, in order of their ids. One listing a chain. */
+  async *chains(): AsyncIterable<string> {
+    for (let from = 'chains/'; ; ) {
+      const page = await this.#store.list('chains/', { from, limit: 10 });
+      const key = page.keys[0];
+      if (key === undefined) return;
+      const chainId = page.keys.map((candidate) => parseSegmentKey(candidate)?.chainId).find((id) => id !== undefined);
+      if (chainId !== undefined) yield chainId;
+      // '0' is the character after '/': past all keys of this chain.
+      from = chainId === undefined ? `${page.keys.at(-1) ?? key}0` : `${segmentPrefix(chainId).slice(0, -1)}0`;
+    }
+  }
+
+  remember(segment: Segment): void {
+    if (this.#cache.has(segment.key)) return;
+    this.#cache.set(segment.key, segment);
+    this.#cachedBytes += segment.bytes.length;
+    for (const [key, oldest] of this.#cache) {
+      if (this.#cachedBytes <= CACHE_BYTES) return;
+      this.#cache.delete(key);
+      this.#cachedBytes -= oldest.bytes.length;
+    }
+  }
+}
+
+function holds(segment: Segment, sequence: number): boolean {
+  return sequence >= segment.firstSequence && sequence < segment.firstSequence + segment.count;
+}

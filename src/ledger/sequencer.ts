@@ -1,0 +1,531 @@
+/**
+ * One chain's writer in this process: callers queue, a commit takes what is there.
+ *
+ * States of the chain:
+ *   unknown  → `#head` is undefined: at first, and after anything unexpected. The next piece of work finds
+ *              the head anew (and refuses on anything odd). Nothing is appended on a head that is not known,
+ *              also when finding it fails twice in a row: that is how another log lost its tiles.
+ *   ready    → a commit may be in flight, one at a time; its latency sets the batch size, not a timer.
+ *   unsettled→ a try to commit failed and may have stored something: queued callers are sent away at once,
+ *              new ones too, and the same bytes are tried until the key is settled.
+ *   closed   → takes nothing new; finishes what it has accepted.
+ */
+import { hexEncode, utf8Encode } from '#platform';
+import { MAX_PAYLOAD_BYTES, formatPayload, readPayload } from '../core/entry.js';
+import type { ChainHead } from '../core/chain.js';
+import { segmentKey, segmentPrefix } from '../core/chain.js';
+import { equalBytes } from '../core/merkle.js';
+import type { NoteKey } from '../core/note.js';
+import { draftSegment, loadSegment, MAX_SEGMENT_BYTES, MAX_SEGMENT_ENTRIES, SEGMENT_OVERHEAD_BYTES, verifySegment } from '../core/segment.js';
+import type { Segment } from '../core/segment.js';
+import type { Signer } from '../signing/signer.js';
+import type { Retention, WormStore } from '../storage/worm-store.js';
+import { commitSegment, withTimeout } from './commit.js';
+import type { EntryIndex } from './entry-index.js';
+import { ChainHaltedError, LedgerError } from './errors.js';
+import { findHead } from './head.js';
+import type { FoundHead } from './head.js';
+import { formatMicros } from './host.js';
+import type { Host } from './host.js';
+import type { SegmentReader } from './reader.js';
+import type { ChainTrust } from './trust.js';
+
+/** An event as it came in: canonical already. */
+export interface AppendItem {
+  /** The producer's own id, if it gave one. */
+  readonly entryId?: string | undefined;
+  /** RFC 8785 text. */
+  readonly event: string;
+}
+
+/** Where an item stands in the chain. */
+export interface AppendedEntry {
+  readonly segment: Segment;
+  /** Position within the segment. */
+  readonly at: number;
+  /** It was there before: this is the first receipt again. */
+  readonly replayed: boolean;
+}
+
+export interface SequencerLimits {
+  readonly maxQueuedEntries: number;
+  readonly maxQueuedBytes: number;
+  /** A caller whose commit is unsettled is answered (503) after this time. */
+  readonly answerWithinMs: number;
+  readonly callTimeoutMs: number;
+}
+
+export interface SequencerContext {
+  readonly store: WormStore;
+  readonly signer: Signer;
+  readonly trust: ChainTrust;
+  readonly reader: SegmentReader;
+  readonly index: EntryIndex;
+  readonly host: Host;
+  readonly writerId: string;
+  readonly limits: SequencerLimits;
+  retention(): Retention;
+  /** Told of each segment as it becomes part of the chain, own or adopted, in order. */
+  onCommitted(segment: Segment, own: boolean): void;
+  /** Told of what an operator should know: a try that failed, a chain that halts. */
+  onTrouble(chainId: string, error: unknown): void;
+}
+
+interface PendingItem {
+  /** Kept from plan to plan, so that a caller never gets two entries. */
+  entryId: string;
+  readonly own: boolean;
+  readonly event: string;
+  /** Of the payload, at most. */
+  readonly bytes: number;
+  result: AppendedEntry | undefined;
+}
+
+interface Pending {
+  readonly items: readonly PendingItem[];
+  readonly bytes: number;
+  readonly receivedMicros: number;
+  /** The caller has its answer already; nobody waits for the outcome any more. */
+  answered: boolean;
+  readonly resolve: (entries: readonly AppendedEntry[]) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** One entry of a segment being planned, and the items (of one or more callers) it answers. */
+interface PlannedEntry {
+  readonly item: PendingItem;
+  readonly also: PendingItem[];
+}
+
+/** Of an envelope without chain id, entry id and event, at its longest. */
+const ENVELOPE_BYTES = formatPayload({
+  chainId: '', entryId: '', event: '', receivedAt: 'x'.repeat(27), sequence: Number.MAX_SAFE_INTEGER, writerId: 'x'.repeat(32),
+}).length;
+const UUID_LENGTH = 36;
+
+export class Sequencer {
+  readonly chainId: string;
+  readonly #context: SequencerContext;
+  readonly #noteKey: NoteKey;
+  readonly #queue: Pending[] = [];
+  #queuedEntries = 0;
+  #queuedBytes = 0;
+  #head: ChainHead | undefined;
+  #last: Segment | undefined;
+  /** The index holds all entries up to the head. */
+  #indexed = false;
+  #catchingUp: Promise<void> | undefined;
+  #draining: Promise<void> | undefined;
+  #lane: Promise<unknown> = Promise.resolve();
+  #unsettled = false;
+  #closed = false;
+  #givenUp = false;
+
+  constructor(chainId: string, context: SequencerContext) {
+    this.chainId = chainId;
+    this.#context = context;
+    const { spki } = context.signer.publicKey;
+    const key = context.trust.keysOf(chainId).find((candidate) => equalBytes(candidate.publicKey.spki, spki));
+    if (key === undefined) throw new Error('the signer is not a key of the deployment');
+    this.#noteKey = key;
+  }
+
+  /** The chain as this process knows it; another process may be further. */
+  get head(): ChainHead | undefined {
+    return this.#head;
+  }
+
+  get last(): Segment | undefined {
+    return this.#last;
+  }
+
+  get queuedEntries(): number {
+    return this.#queuedEntries;
+  }
+
+  get unsettled(): boolean {
+    return this.#unsettled;
+  }
+
+  /** False while the index is being rebuilt: then an id that is not found may still be in the chain. */
+  get indexed(): boolean {
+    return this.#indexed;
+  }
+
+  /**
+   * Appends all items or none, each once. Resolves when they are durable, in the order given.
+   * @throws LedgerError; after `store_unavailable` it is not known whether they were stored
+   */
+  async append(items: readonly AppendItem[]): Promise<readonly AppendedEntry[]> {
+    const { limits, host } = this.#context;
+    if (this.#closed) throw new LedgerError('shutting_down', 'the service is shutting down');
+    if (this.#unsettled) throw storeUnavailable(this.chainId, undefined);
+    const pending = items.map((item, at) => this.#intake(item, at));
+    const bytes = pending.reduce((sum, item) => sum + item.bytes + 1, 0);
+    if (items.length > MAX_SEGMENT_ENTRIES) {
+      throw new LedgerError('batch_too_large', `a batch holds at most ${MAX_SEGMENT_ENTRIES} entries, got ${items.length}`);
+    }
+    if (bytes > MAX_SEGMENT_BYTES - SEGMENT_OVERHEAD_BYTES) {
+      throw new LedgerError('batch_too_large', `a batch is stored in at most ${MAX_SEGMENT_BYTES - SEGMENT_OVERHEAD_BYTES} bytes, this one takes ${bytes}`);
+    }
+    // A repeat is answered beside the queue: an entry that is in the chain never moves.
+    if (this.#indexed && pending.some((item) => item.own)) {
+      await this.#replayKnown(pending);
+      if (pending.every((item) => item.result !== undefined)) return results(pending);
+    }
+    if (this.#queuedEntries + items.length > limits.maxQueuedEntries || this.#queuedBytes + bytes > limits.maxQueuedBytes) {
+      throw new LedgerError('queue_full', `chain ${this.chainId}: ${this.#queuedEntries} entries are waiting`);
+    }
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ items: pending, bytes, receivedMicros: host.micros(), answered: false, resolve, reject });
+      this.#queuedEntries += pending.length;
+      this.#queuedBytes += bytes;
+      this.#draining ??= this.#drain();
+    });
+  }
+
+  /** Takes in what other processes appended. @throws LedgerError, StoreError */
+  async follow(): Promise<void> {
+    await this.#exclusive(async () => {
+      await this.#ready();
+      await this.#adoptFollowing();
+    });
+  }
+
+  /**
+   * Refuses new callers and finishes the accepted ones. After `giveUp`, no longer tries to settle a commit.
+   */
+  async close(giveUp: Promise<void>): Promise<void> {
+    this.#closed = true;
+    void giveUp.then(() => {
+      this.#givenUp = true;
+    });
+    await this.#draining;
+    await this.#catchingUp;
+  }
+
+  #intake({ entryId, event }: AppendItem, at: number): PendingItem {
+    const bytes = ENVELOPE_BYTES + this.chainId.length + (entryId?.length ?? UUID_LENGTH) + Buffer.byteLength(event);
+    if (bytes > MAX_PAYLOAD_BYTES) {
+      throw new LedgerError('entry_too_large', `the entry takes up to ${bytes} bytes, at most ${MAX_PAYLOAD_BYTES} are allowed`, { item: at });
+    }
+    return { entryId: entryId ?? this.#context.host.newEntryId(), own: entryId !== undefined, event, bytes, result: undefined };
+  }
+
+  async #drain(): Promise<void> {
+    // Callers whose requests arrived together should share a commit.
+    await this.#context.host.turn();
+    while (this.#queue.length > 0) {
+      await this.#context.index.caughtUp();
+      await this.#exclusive(() => this.#commitNext());
+    }
+    this.#draining = undefined;
+  }
+
+  /** Everything that reads or moves the head goes through one lane. */
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#lane.then(work);
+    this.#lane = result.catch(() => undefined);
+    return result;
+  }
+
+  async #commitNext(): Promise<void> {
+    let batch: Pending[] = [];
+    try {
+      await this.#ready();
+      batch = this.#take();
+      for (;;) {
+        // After a lost race: who was already told "not known" is not appended after all.
+        batch = batch.filter((pending) => !pending.answered);
+        const planned = await this.#plan(batch);
+        if (planned.length === 0) break;
+        if (await this.#commit(planned, batch)) break;
+      }
+      for (const pending of batch) if (pending.items.every((item) => item.result !== undefined)) pending.resolve(results(pending.items));
+    } catch (error) {
+      // Whatever it was, the head is no longer known for sure.
+      this.#head = undefined;
+      this.#indexed = false;
+      const failure = error instanceof LedgerError ? error : storeUnavailable(this.chainId, error);
+      this.#context.onTrouble(this.chainId, error);
+      rejectAll(batch, failure);
+      if (batch.length === 0) this.#rejectQueued(failure);
+    }
+  }
+
+  /** What fits one segment, in the order of arrival. */
+  #take(): Pending[] {
+    let entries = 0;
+    let bytes = 0;
+    let count = 0;
+    for (const pending of this.#queue) {
+      entries += pending.items.length;
+      bytes += pending.bytes;
+      if (count > 0 && (entries > MAX_SEGMENT_ENTRIES || bytes > MAX_SEGMENT_BYTES - SEGMENT_OVERHEAD_BYTES)) break;
+      count += 1;
+    }
+    const batch = this.#queue.splice(0, count);
+    for (const pending of batch) {
+      this.#queuedEntries -= pending.items.length;
+      this.#queuedBytes -= pending.bytes;
+    }
+    return batch;
+  }
+
+  /**
+   * Which items still need an entry. Those whose id the chain holds are answered from it; a caller with
+   * an id that the chain holds with other content is refused whole.
+   */
+  async #plan(batch: Pending[]): Promise<{ entry: PlannedEntry; receivedMicros: number }[]> {
+    const planned: { entry: PlannedEntry; receivedMicros: number }[] = [];
+    const byId = new Map<string, PlannedEntry>();
+    for (let at = 0; at < batch.length; at++) {
+      const pending = batch[at] as Pending;
+      const fresh: PlannedEntry[] = [];
+      try {
+        if (pending.items.some((item) => item.own)) await this.#replayKnown(pending.items);
+        for (const item of pending.items) {
+          if (item.result !== undefined) continue;
+          const same = item.own ? (byId.get(item.entryId) ?? fresh.find((entry) => entry.item.entryId === item.entryId)) : undefined;
+          if (same === undefined) fresh.push({ item, also: [] });
+          else if (same.item.event === item.event) same.also.push(item);
+          else throw conflict(item.entryId, 'another append of the same batch');
+        }
+      } catch (error) {
+        if (!(error instanceof LedgerError) || error.code === 'chain_halted') throw error;
+        for (const { entry } of planned) entry.also.splice(0, entry.also.length, ...entry.also.filter((item) => !pending.items.includes(item)));
+        rejectAll([pending], error);
+        batch.splice(at--, 1);
+        continue;
+      }
+      for (const entry of fresh) {
+        if (entry.item.own) byId.set(entry.item.entryId, entry);
+        planned.push({ entry, receivedMicros: pending.receivedMicros });
+      }
+    }
+    return planned;
+  }
+
+  /** Answers the items whose id is in the chain. @throws LedgerError entry_id_conflict, view_behind */
+  async #replayKnown(items: readonly PendingItem[]): Promise<void> {
+    const { index } = this.#context;
+    for (const [at, item] of items.entries()) {
+      if (!item.own || item.result !== undefined) continue;
+      const sequence = index.sequenceOf(this.chainId, item.entryId);
+      if (sequence === undefined) {
+        if (!this.#indexed) throw new LedgerError('view_behind', `chain ${this.chainId}: the index of ids is being built`, { item: at });
+        continue;
+      }
+      // The index only says where to look: the answer is made from the store.
+      const entry = await this.entryAt(sequence);
+      const stored = entry === undefined ? undefined : readPayload(entry.segment.payloads[entry.at] as string);
+      if (entry === undefined || stored?.entryId !== item.entryId) {
+        throw new ChainHaltedError(this.chainId, segmentKey(this.chainId, sequence), `the index says ${item.entryId} is at ${sequence}, the store does not`);
+      }
+      if (stored.event !== item.event) throw conflict(item.entryId, `sequence ${sequence}`, at);
+      item.result = { ...entry, replayed: true };
+    }
+  }
+
+  /** @throws ChainHaltedError, StoreError */
+  async entryAt(sequence: number): Promise<{ readonly segment: Segment; readonly at: number } | undefined> {
+    const { reader, index } = this.#context;
+    const segment = await reader.covering(this.chainId, sequence, index.segmentCovering(this.chainId, sequence));
+    return segment === undefined ? undefined : { segment, at: sequence - segment.firstSequence };
+  }
+
+  /** True when done with this batch; false when another writer took the key and the rest must be planned anew. */
+  async #commit(planned: { entry: PlannedEntry; receivedMicros: number }[], batch: Pending[]): Promise<boolean> {
+    const { store, signer, host, limits, writerId, reader } = this.#context;
+    const head = this.#head as ChainHead;
+    let receivedAt = head.lastReceivedAt;
+    const payloads = planned.map(({ entry, receivedMicros }, i) => {
+      // Never backwards, whatever clock the writer before had.
+      const now = formatMicros(receivedMicros);
+      if (now > receivedAt) receivedAt = now;
+      const { entryId, event } = entry.item;
+      return formatPayload({ chainId: this.chainId, entryId, event, receivedAt, sequence: head.size + i, writerId });
+    });
+    const draft = draftSegment(head, payloads, receivedAt, writerId, this.#noteKey);
+    const segment = draft.seal(await this.#sign(signer, draft.checkpointText));
+
+    const started = host.micros();
+    const committed = await commitSegment(segment, {
+      store,
+      host,
+      retention: this.#context.retention(),
+      callTimeoutMs: limits.callTimeoutMs,
+      givenUp: () => this.#givenUp,
+      onUnsettled: (cause) => {
+        this.#unsettled = true;
+        this.#context.onTrouble(this.chainId, cause);
+        this.#rejectQueued(storeUnavailable(this.chainId, cause));
+        if (host.micros() - started >= limits.answerWithinMs * 1_000) rejectAll(batch, storeUnavailable(this.chainId, cause));
+      },
+    });
+    this.#unsettled = false;
+    switch (committed.outcome) {
+      case 'won': {
+        for (const [at, { entry }] of planned.entries()) {
+          entry.item.result = { segment, at, replayed: false };
+          for (const item of entry.also) item.result = { segment, at, replayed: true };
+        }
+        reader.remember(segment);
+        this.#advance(segment, planned.map(({ entry }) => entry.item.entryId), true);
+        return true;
+      }
+      case 'lost':
+        this.#adopt(committed.winner);
+        await this.#adoptFollowing();
+        return false;
+      case 'refused':
+      case 'abandoned': {
+        const error = storeUnavailable(this.chainId, committed.cause);
+        this.#context.onTrouble(this.chainId, committed.cause);
+        rejectAll(batch, error);
+        if (committed.outcome === 'abandoned') this.#head = undefined;
+        return true;
+      }
+    }
+  }
+
+  async #sign(signer: Signer, text: string): Promise<Uint8Array> {
+    try {
+      return await signer.sign(utf8Encode(text));
+    } catch (error) {
+      throw new LedgerError('signer_unavailable', `chain ${this.chainId}: the checkpoint could not be signed`, { cause: error });
+    }
+  }
+
+  /** Finds the head if it is not known, and sees to it that the index follows. */
+  async #ready(): Promise<void> {
+    if (this.#head !== undefined) return;
+    const { host, limits, index } = this.#context;
+    // State is set only after the search has answered in time: a late one must not move the head.
+    const { head, last } = await withTimeout(this.#find(), host, limits.answerWithinMs, 'list', segmentPrefix(this.chainId));
+    this.#head = head;
+    this.#last = last;
+    this.#indexed = index.through(this.chainId).size >= head.size;
+    if (!this.#indexed) this.#catchingUp ??= this.#catchUp().finally(() => (this.#catchingUp = undefined));
+  }
+
+  async #find(): Promise<FoundHead> {
+    const { store, trust, index } = this.#context;
+    // Read before the store: processes that share a view add to it only what the store already has.
+    const through = index.through(this.chainId);
+    const found = await findHead(store, this.chainId, trust);
+    // A writer that crashed may have linked the last object without making it durable.
+    await store.settle(segmentPrefix(this.chainId));
+    if (through.size > found.head.size) {
+      // The view is a witness, too: it has seen entries that the store no longer has.
+      throw new ChainHaltedError(
+        this.chainId,
+        segmentKey(this.chainId, found.head.size),
+        `truncated_tail: this replica has indexed ${through.size} entries, the store holds ${found.head.size}; if the store is another one on purpose, delete the view`,
+      );
+    }
+    if (!(await this.#isSameHistory(found.head, through))) await index.forget(this.chainId);
+    return found;
+  }
+
+  async #isSameHistory(head: ChainHead, through: { readonly size: number; readonly lastEntryHash: string }): Promise<boolean> {
+    if (through.size === 0) return true;
+    if (through.size === head.size) return hexEncode(head.lastEntryHash) === through.lastEntryHash;
+    const entry = await this.entryAt(through.size - 1);
+    return entry !== undefined && hexEncode(entry.segment.entryHashes.subarray(32 * entry.at, 32 * (entry.at + 1))) === through.lastEntryHash;
+  }
+
+  /** Reads the segments the index lacks, in order, until it has reached the head. */
+  async #catchUp(): Promise<void> {
+    const { index, reader, host } = this.#context;
+    try {
+      for (;;) {
+        const { size } = index.through(this.chainId);
+        const head = this.#head;
+        if (head === undefined || this.#givenUp) return;
+        if (size >= head.size) {
+          this.#indexed = true;
+          return;
+        }
+        const segment = await reader.covering(this.chainId, size);
+        if (segment?.firstSequence !== size) throw new ChainHaltedError(this.chainId, segmentKey(this.chainId, size), 'missing_object: the index can not be built');
+        index.add(indexed(segment));
+        await (index.caughtUp() ?? host.turn());
+      }
+    } catch (error) {
+      // Appends without an own id go on; the next one that needs the index tries again.
+      this.#context.onTrouble(this.chainId, error);
+    }
+  }
+
+  #adopt(bytes: Uint8Array): void {
+    const head = this.#head as ChainHead;
+    const { trust } = this.#context;
+    const expected = { deployment: trust.deployment, chainId: this.chainId, firstSequence: head.size, before: head };
+    const verified = verifySegment(bytes, expected, trust.keysOf(this.chainId));
+    if (verified.outcome === 'invalid') {
+      // On a plain folder nobody but an operator can clear this: stop, and name the file.
+      throw new ChainHaltedError(this.chainId, segmentKey(this.chainId, head.size), `${verified.fault.code}: ${verified.fault.detail}`);
+    }
+    const segment = loadSegment(bytes, verified);
+    this.#advance(segment, undefined, false);
+  }
+
+  /** Takes in the segments that follow the head. */
+  async #adoptFollowing(): Promise<void> {
+    const { store, host, limits } = this.#context;
+    for (;;) {
+      const key = segmentKey(this.chainId, (this.#head as ChainHead).size);
+      const bytes = await withTimeout(store.read(key), host, limits.callTimeoutMs, 'read', key);
+      if (bytes === undefined) return;
+      // Seen is not yet durable: no answer may be built on it before.
+      await withTimeout(store.settle(segmentPrefix(this.chainId)), host, limits.callTimeoutMs, 'settle', key);
+      this.#adopt(bytes);
+    }
+  }
+
+  #advance(segment: Segment, entryIds: readonly string[] | undefined, own: boolean): void {
+    this.#head = segment.head;
+    this.#last = segment;
+    if (this.#indexed) this.#context.index.add(indexed(segment, entryIds));
+    this.#context.onCommitted(segment, own);
+  }
+
+  #rejectQueued(error: LedgerError): void {
+    rejectAll(this.#queue.splice(0), error);
+    this.#queuedEntries = 0;
+    this.#queuedBytes = 0;
+  }
+}
+
+function rejectAll(batch: readonly Pending[], error: LedgerError): void {
+  for (const pending of batch) {
+    pending.answered = true;
+    pending.reject(error);
+  }
+}
+
+function results(items: readonly PendingItem[]): AppendedEntry[] {
+  return items.map((item) => item.result as AppendedEntry);
+}
+
+function indexed(segment: Segment, entryIds?: readonly string[]): Parameters<EntryIndex['add']>[0] {
+  const { chainId, firstSequence, payloads, leafHashes, prevHash, head } = segment;
+  return {
+    chainId,
+    firstSequence,
+    payloads,
+    entryIds: entryIds ?? payloads.map((payload) => readPayload(payload)?.entryId ?? ''),
+    leafHashes,
+    prevHash,
+    lastEntryHash: head.lastEntryHash,
+  };
+}
+
+function conflict(entryId: string, where: string, item?: number): LedgerError {
+  return new LedgerError('entry_id_conflict', `id ${entryId} is taken by ${where} with other content`, item === undefined ? {} : { item });
+}
+
+function storeUnavailable(chainId: string, cause: unknown): LedgerError {
+  return new LedgerError('store_unavailable', `chain ${chainId}: the store does not answer; repeat with the same id`, { cause });
+}
