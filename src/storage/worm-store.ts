@@ -7,8 +7,10 @@
  * - A key once created never changes and never disappears through this interface: there is no method
  *   that overwrites or deletes.
  * - All methods may be called at any time, from any number of tasks and processes at once.
- * - Keys are ASCII, `/`-separated, each part `[A-Za-z0-9_][A-Za-z0-9._-]*`; others are a programming error
- *   (RangeError), never a path outside the store.
+ * - Keys are ASCII, `/`-separated, each part `[A-Za-z0-9_][A-Za-z0-9._-]*` (`assertKey`); others are a
+ *   programming error (RangeError), never a path outside the store.
+ * - One key is never a folder of another: nobody creates both `a/b` and `a/b/c` (S3 could hold both, a
+ *   folder can't).
  * - The adapter does not retry `create`: who calls it must know that each attempt carries the same bytes.
  */
 export interface WormStore {
@@ -48,9 +50,18 @@ export interface WormStore {
   /**
    * Keys that start with `prefix`, in ascending byte order, from `from` on (inclusive), at most `limit`
    * (1–1,000). `more` says whether there are further ones. A key hidden by a delete marker is listed.
+   * Every key created before the call is there; with `continues`, every key created before the listing
+   * that page began. (A walk over a million keys of a living chain then costs one reading of the
+   * folder, not a thousand: see `everyKey`.)
    * @throws StoreError
    */
-  list(prefix: string, options: { readonly from?: string; readonly limit: number }): Promise<KeyPage>;
+  list(prefix: string, options: ListOptions): Promise<KeyPage>;
+
+  /**
+   * Names below `prefix` that lie in the store but are no object of ours and never could be: not a valid
+   * key, or not a plain file. They are reported, never followed. @throws StoreError
+   */
+  strays(prefix: string): AsyncIterable<string>;
 
   /**
    * Returns when every object below `prefix` that was visible before the call is durable. A store whose
@@ -59,7 +70,36 @@ export interface WormStore {
    */
   settle(prefix: string): Promise<void>;
 
+  /**
+   * What this kind of store can say about itself beyond what the contract lets anyone try (see
+   * self-test.ts): for example that a locked version can't be deleted. `prefix` is free for trials.
+   */
+  promises?(prefix: string): Promise<readonly StorePromise[]>;
+
+  /**
+   * A store with the same properties whose objects are removed again by `dispose`, where that is possible.
+   * Without it a trial leaves its objects behind until their retention ends.
+   */
+  scratch?(): Promise<{ readonly store: WormStore; dispose(): Promise<void> }>;
+
+  /** Waits for what is under way and lets go of all resources. Later calls reject. */
   close(): Promise<void>;
+}
+
+export interface ListOptions {
+  readonly from?: string | undefined;
+  readonly limit: number;
+  /** An earlier page of the same walk. An adapter may ignore it. */
+  readonly continues?: KeyPage | undefined;
+}
+
+/** One thing a store does for an audit log, and whether this store does it. */
+export interface StorePromise {
+  /** A sentence that is true if the promise is kept. */
+  readonly promise: string;
+  readonly kept: 'yes' | 'no' | 'unknown';
+  /** How that was found out, and what it means if it is not kept. */
+  readonly detail: string;
 }
 
 /** What the writer asks for. `retainUntil` is computed by us, never left to a default of the store. */
@@ -108,5 +148,59 @@ export class StoreError extends Error {
     this.operation = operation;
     this.key = key;
     this.stored = stored;
+  }
+}
+
+const KEY_PART = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
+
+/** True for a name an object can have. Limits: 255 bytes a part (every file system), 1,024 in all (S3). */
+export function isKey(key: string): boolean {
+  return key.length <= 1024 && key.split('/').every((part) => part.length <= 255 && KEY_PART.test(part));
+}
+
+/** @throws RangeError */
+export function assertKey(key: string): void {
+  if (!isKey(key)) throw new RangeError(`"key" expected [A-Za-z0-9_][A-Za-z0-9._-]* parts, got ${JSON.stringify(key)}`);
+}
+
+/** A prefix is what a key can begin with: whole parts, and then the beginning of one, or nothing. @throws RangeError */
+export function assertPrefix(prefix: string): void {
+  if (prefix !== '' && !isKey(prefix.endsWith('/') ? `${prefix}x` : prefix)) {
+    throw new RangeError(`"prefix" expected the beginning of a key, got ${JSON.stringify(prefix)}`);
+  }
+}
+
+/** @throws RangeError */
+export function assertLimit(limit: number): void {
+  if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
+    throw new RangeError(`"limit" expected 1 to 1000, got ${limit}`);
+  }
+}
+
+/**
+ * Milliseconds since 1970 of `retention.retainUntil`; a fraction of one counts as a whole, so that nothing
+ * is kept shorter than was asked for. @throws RangeError if it is not RFC 3339 UTC
+ */
+export function retainUntilMs(retention: Retention): number {
+  const match = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3}(\d*))?Z$/.exec(retention.retainUntil);
+  const ms = match === null ? Number.NaN : Date.parse(retention.retainUntil);
+  if (Number.isNaN(ms)) {
+    throw new RangeError(`"retainUntil" expected RFC 3339 UTC, got ${JSON.stringify(retention.retainUntil)}`);
+  }
+  return /[1-9]/.test(match?.[1] ?? '') ? ms + 1 : ms;
+}
+
+/**
+ * All keys below `prefix` that existed when the walk began, in ascending byte order, from `from` on. Keys
+ * created meanwhile may or may not be there.
+ */
+export async function* everyKey(store: WormStore, prefix: string, from?: string): AsyncGenerator<string> {
+  let page = await store.list(prefix, { from, limit: 1000 });
+  for (;;) {
+    yield* page.keys;
+    const last = page.keys.at(-1);
+    if (!page.more || last === undefined) return;
+    // '-' is the smallest character of a key, so this is the first name there can be after `last`.
+    page = await store.list(prefix, { from: `${last}-`, limit: 1000, continues: page });
   }
 }

@@ -1,0 +1,347 @@
+/**
+ * The write-once store in a plain folder: an object is the file at `<root>/<key>`.
+ *
+ * A folder can't stop its owner or root from changing a file. What it does give: a name is created once,
+ * by one process of many (link(2) fails if the name is taken), with all its bytes on disk before the name
+ * appears; and a change is found by verification.
+ *
+ * Retention is noted by the convention of NetApp SnapLock and Isilon SmartLock: the file is read-only and
+ * its access time is the moment until which it must be kept. On such a file system the note is enforced;
+ * on any other it is a note (`mode: 'recorded'`). Reading through this class leaves it alone; a mount with
+ * `strictatime` lets other programs overwrite it by reading.
+ */
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import { mkdir, open, readdir, realpath, rm, type FileHandle } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { Folders } from './filesystem-folders.js';
+import { kindOf, link, lstat, NotAPlainFile, readWhole, syncFile, unlink, writeDurably } from './filesystem-files.js';
+import { Listing, TEMP } from './filesystem-listing.js';
+import {
+  assertKey,
+  assertLimit,
+  assertPrefix,
+  retainUntilMs,
+  StoreError,
+  type CreateOutcome,
+  type KeyPage,
+  type ListOptions,
+  type Retention,
+  type StoredVersion,
+  type StorePromise,
+  type WormStore,
+} from './worm-store.js';
+
+/**
+ * A file has one version, and nothing about a file proves which: inode and times can be put back by
+ * whoever replaces it, and they change when a backup is restored. So the only version gets the name
+ * that S3 gives to the version of an object in a bucket without versions.
+ */
+const ONLY_VERSION = 'null';
+
+/** After this long an unfinished file is debris of a process that died. See `removeDebris`. */
+const DEBRIS_AGE_MS = 3_600_000;
+
+/** Errors of link(2) after which the name certainly was not made. Any other (EIO, a lost reply of NFS) says nothing. */
+const NOT_LINKED = new Set('EACCES EDQUOT ELOOP EMLINK ENAMETOOLONG ENOENT ENOSPC ENOTDIR EPERM EROFS EXDEV'.split(' '));
+
+export class FilesystemStore implements WormStore {
+  readonly kind = 'filesystem';
+  readonly versioned = false;
+  readonly location: string;
+  /** In the name of every unfinished file: no two stores, processes or machines share one. */
+  readonly #writer = `${process.pid}-${randomBytes(8).toString('hex')}`;
+  readonly #clock: FileHandle;
+  readonly #folders: Folders;
+  readonly #listing: Listing;
+  readonly #tidying = new Set<Promise<void>>();
+  #created = 0;
+  #closed = false;
+
+  private constructor(root: string, clock: FileHandle) {
+    this.location = root;
+    this.#clock = clock;
+    this.#folders = new Folders(root);
+    this.#listing = new Listing(root, () => timeOf(clock));
+  }
+
+  /**
+   * Opens the store, makes its folder if there is none, and tries what it lives by: links that fail when
+   * the name is taken, and folders that can be flushed. @throws StoreError where they are not to be had
+   */
+  static async open(root: string): Promise<FilesystemStore> {
+    const path = resolve(root);
+    try {
+      await makeRoot(path);
+      const real = await realpath(path);
+      await mkdir(join(real, TEMP), { recursive: true });
+      const clock = await tryFileSystem(real);
+      await removeDebris(join(real, TEMP), Number((await timeOf(clock)) / 1_000_000n));
+      return new FilesystemStore(real, clock);
+    } catch (error) {
+      throw error instanceof StoreError ? error : new StoreError('open', path, 'no', error);
+    }
+  }
+
+  /** See WormStore.create. Each step says what a crash right after it leaves behind. */
+  async create(key: string, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome> {
+    assertKey(key);
+    const retainUntil = retainUntilMs(retention);
+    const path = join(this.location, key);
+    const temp = join(this.location, TEMP, `${this.#writer}-${this.#created++}`);
+    let stored: 'no' | 'unknown' = 'no';
+    try {
+      this.#assertOpen();
+      // Leaves: empty folders. The next create goes on from there.
+      const folder = await this.#folders.acquire(key.slice(0, Math.max(key.lastIndexOf('/'), 0)));
+      try {
+        // Leaves: a file in .tmp, whole or in part, that no reader sees. A later start removes it.
+        await writeDurably(temp, bytes, retainUntil);
+        let linked: boolean;
+        try {
+          // Leaves: the object, whole, under its key, perhaps not for long: after a power failure the name
+          // may be gone again. No one has been told that it is stored; who reads it before the flush
+          // below calls `settle` before relying on it.
+          linked = await linkIfAbsent(temp, path);
+        } catch (error) {
+          if (!NOT_LINKED.has((error as NodeJS.ErrnoException).code ?? '')) stored = 'unknown';
+          throw error;
+        } finally {
+          // The object does not need its second name any more. Leaves: a file in .tmp, as above.
+          this.#tidy(unlink(temp));
+        }
+        // From here on what lies at the key may be ours: by this call, or by an earlier one that got no answer.
+        stored = 'unknown';
+        if (!linked) await syncFile(path);
+        // Leaves: the object. It is durable now, only the answer is missing; a second try says `exists`.
+        await folder.sync();
+        return linked ? { outcome: 'created', versionId: ONLY_VERSION } : { outcome: 'exists' };
+      } finally {
+        await folder.release();
+      }
+    } catch (error) {
+      // Something else may lie where a handle was opened: open all anew rather than trust any of them.
+      await this.#folders.forget();
+      throw new StoreError('create', key, error instanceof NotAPlainFile ? 'no' : stored, error);
+    }
+  }
+
+  async read(key: string, versionId?: string): Promise<Uint8Array | undefined> {
+    assertKey(key);
+    if (versionId !== undefined && versionId !== ONLY_VERSION) return undefined;
+    return this.#reading('read', key, () => readWhole(join(this.location, key)));
+  }
+
+  async versions(key: string): Promise<readonly StoredVersion[]> {
+    assertKey(key);
+    const status = await this.#reading('versions', key, async () => {
+      const found = await lstat(join(this.location, key));
+      if (!found.isFile()) throw new NotAPlainFile(`there is ${kindOf(found)} where a plain file was expected`);
+      return found;
+    });
+    if (status === undefined) return [];
+    const storedAt = status.mtime.toISOString();
+    return [{ versionId: ONLY_VERSION, deleteMarker: false, size: status.size, storedAt, retention: retentionOf(status) }];
+  }
+
+  async list(prefix: string, options: ListOptions): Promise<KeyPage> {
+    assertPrefix(prefix);
+    assertLimit(options.limit);
+    return (await this.#reading('list', prefix, () => this.#listing.page(prefix, options))) ?? { keys: [], more: false };
+  }
+
+  async *strays(prefix: string): AsyncGenerator<string> {
+    assertPrefix(prefix);
+    try {
+      this.#assertOpen();
+      yield* this.#listing.strays(prefix);
+    } catch (error) {
+      throw new StoreError('strays', prefix, 'no', error);
+    }
+  }
+
+  async settle(prefix: string): Promise<void> {
+    assertPrefix(prefix);
+    try {
+      this.#assertOpen();
+      for await (const name of this.#listing.folders(prefix)) await this.#settleFolder(name);
+    } catch (error) {
+      await this.#folders.forget();
+      throw new StoreError('settle', prefix, 'no', error);
+    }
+  }
+
+  async #settleFolder(name: string): Promise<void> {
+    // Acquiring makes the folder if it is missing, and settling must write nothing: look first.
+    const status = await lstat(join(this.location, name)).catch(absent);
+    if (status?.isDirectory() !== true) return;
+    const folder = await this.#folders.acquire(name);
+    try {
+      await folder.sync();
+    } finally {
+      await folder.release();
+    }
+  }
+
+  promises(): Promise<readonly StorePromise[]> {
+    return Promise.resolve(FOLDER_PROMISES);
+  }
+
+  async scratch(): Promise<{ readonly store: WormStore; dispose(): Promise<void> }> {
+    const path = join(this.location, TEMP, `${this.#writer}-scratch${this.#created++}`);
+    const store = await FilesystemStore.open(path);
+    return {
+      store,
+      dispose: async () => {
+        await store.close();
+        await rm(path, { recursive: true, force: true });
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.all(this.#tidying);
+    await this.#folders.forget();
+    await this.#clock.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new Error('the store is closed');
+  }
+
+  /** Undefined if nothing is there. */
+  async #reading<T>(operation: string, key: string, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      this.#assertOpen();
+      return await work().catch(absent);
+    } catch (error) {
+      throw new StoreError(operation, key, 'no', error);
+    }
+  }
+
+  /** For work that nobody waits for. A file that can't be removed stays for the next start. */
+  #tidy(work: Promise<void>): void {
+    const done: Promise<void> = work.catch(() => undefined).finally(() => this.#tidying.delete(done));
+    this.#tidying.add(done);
+  }
+}
+
+/** False if the name is taken. */
+async function linkIfAbsent(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function retentionOf(status: fs.Stats): StoredVersion['retention'] {
+  // A file that may be written to is not committed, whatever its times are.
+  if ((status.mode & 0o222) !== 0) return 'none';
+  // Not later than the last change: an ordinary access time, of a file that came here by other ways.
+  if (status.atimeMs <= status.mtimeMs) return 'unknown';
+  return { mode: 'recorded', retainUntil: status.atime.toISOString() };
+}
+
+const FOLDER_PROMISES: readonly StorePromise[] = [
+  {
+    promise: 'nobody can change or delete an object before its retention ends',
+    kept: 'no',
+    detail:
+      'a folder is not WORM storage: root, the owner of the files and whoever has the disk can change them. ' +
+      'Verification finds a change; nothing prevents it. Use a bucket with Object Lock where that is required.',
+  },
+  {
+    promise: 'loss of newest objects or of a whole chain is found',
+    kept: 'unknown',
+    detail: 'a folder keeps no trace of what was removed: only checkpoints, receipts or a mirror kept elsewhere show it.',
+  },
+  {
+    promise: 'the retention of an object is recorded with it',
+    kept: 'yes',
+    detail: 'read-only file, access time = retain until (enforced by SnapLock and SmartLock file systems, by no other).',
+  },
+];
+
+function absent(error: unknown): undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+  throw error;
+}
+
+/** Makes the root, and its name durable: an audit log in a folder that is gone after a power failure is gone. */
+async function makeRoot(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: 0o750 });
+  if (first === undefined) return;
+  for (let folder = resolve(path, '..'); ; folder = resolve(folder, '..')) {
+    await syncFolder(folder);
+    if (folder.length < first.length) return;
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Returns an open file without a name, by which to ask the file system for its time. */
+async function tryFileSystem(root: string): Promise<FileHandle> {
+  const probe = join(root, TEMP, `${process.pid}-${randomBytes(8).toString('hex')}-probe`);
+  const handle = await open(probe, 'wx', 0o600);
+  try {
+    try {
+      await handle.sync();
+      if (!(await linkIfAbsent(probe, `${probe}-link`))) throw new Error('a new name is taken already');
+      if (await linkIfAbsent(probe, `${probe}-link`)) throw new Error('the second link to the same name succeeded');
+      for (const folder of [root, join(root, TEMP)]) await syncFolder(folder);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new StoreError(
+        'open',
+        root,
+        'no',
+        new Error(
+          `this file system can't hold a log: it needs hard links that fail if the name is taken, and folders ` +
+            `that can be flushed (ext4, XFS, btrfs, ZFS, tmpfs, APFS and NFS do): ${why}`,
+          { cause: error },
+        ),
+      );
+    } finally {
+      await rm(probe, { force: true });
+      await rm(`${probe}-link`, { force: true });
+    }
+    return handle;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** What the file system stamps on a change made now. */
+async function timeOf(clock: FileHandle): Promise<bigint> {
+  await clock.write('x', 0);
+  return (await clock.stat({ bigint: true })).mtimeNs;
+}
+
+/**
+ * Removes what processes that died have left. By age alone: process numbers mean nothing between
+ * containers that share the folder. Should the writer live after all (a suspended machine), its link(2)
+ * fails as there is no such file, which means "certainly not stored", and it writes the object again.
+ */
+async function removeDebris(temp: string, nowMs: number): Promise<void> {
+  for (const name of await readdir(temp)) {
+    const path = join(temp, name);
+    const status = await lstat(path).catch(absent);
+    if (status !== undefined && nowMs - Math.max(status.mtimeMs, status.ctimeMs) > DEBRIS_AGE_MS) {
+      await rm(path, { recursive: true, force: true });
+    }
+  }
+}
