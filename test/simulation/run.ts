@@ -1,0 +1,215 @@
+/** One run: replicas, clients and faults by seed; then peace, a last append, and a full audit. */
+import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import { emptyHead, segmentKey, originOf } from '#indelible/core/chain.js';
+import { readPayload } from '#indelible/core/entry.js';
+import { noteKey } from '#indelible/core/note.js';
+import type { PublicKey } from '#indelible/core/note.js';
+import { receiptOf, verifyReceipt } from '#indelible/core/receipt.js';
+import type { Receipt } from '#indelible/core/receipt.js';
+import { verifySegment } from '#indelible/core/segment.js';
+import { LedgerError } from '#indelible/ledger/errors.js';
+import { Ledger } from '#indelible/ledger/ledger.js';
+import { ChainTrust } from '#indelible/ledger/trust.js';
+import type { Signer } from '#indelible/signing/signer.js';
+import { MemoryIndex } from '../support/memory-index.js';
+import { Disk, Life, SimulatedStore, simulatedHost, World } from './world.js';
+
+const CHAIN = 'orders';
+const DEPLOYMENT = 'simulation';
+/** A fixed key: RFC 8032 test vector 1. */
+const PRIVATE_KEY = createPrivateKey({
+  key: Buffer.from('302e020100300506032b6570042204209d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex'),
+  format: 'der',
+  type: 'pkcs8',
+});
+const PUBLIC_KEY: PublicKey = { algorithm: 'ed25519', spki: createPublicKey(PRIVATE_KEY).export({ format: 'der', type: 'spki' }) };
+const SIGNER: Signer = { kind: 'local', publicKey: PUBLIC_KEY, sign: (message) => Promise.resolve(sign(null, message, PRIVATE_KEY)) };
+const TRUST = new ChainTrust(DEPLOYMENT, [PUBLIC_KEY]);
+
+export interface Plan {
+  readonly replicas: number;
+  readonly clients: number;
+  readonly appendsPerClient: number;
+  readonly ignoreCondition?: boolean;
+}
+
+export interface RunReport {
+  readonly digest: string;
+  readonly entries: number;
+  readonly acknowledged: number;
+  readonly crashes: number;
+  readonly faults: ReadonlyMap<string, number>;
+}
+
+interface Ack {
+  readonly entryId: string | undefined;
+  readonly event: string;
+  readonly receipt: Receipt;
+}
+
+interface Replica {
+  readonly ledger: Ledger;
+  readonly life: Life;
+}
+
+/** @throws Error saying which promise was broken; the message carries the seed */
+export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
+  const world = new World(seed);
+  const disk = new Disk();
+  const acks: Ack[] = [];
+  const sent = new Set<string>();
+  let crashes = 0;
+  let started = 0;
+  let failure: unknown;
+  const fail = (what: string): never => {
+    throw new Error(`seed ${seed}: ${what}`);
+  };
+
+  const start = (): Replica => {
+    const life = new Life();
+    const name = `w${started++}`;
+    const ledger = new Ledger({
+      store: new SimulatedStore(world, disk, life, name),
+      signer: SIGNER,
+      trust: TRUST,
+      index: new MemoryIndex(),
+      host: simulatedHost(world, life, name, (world.random() - 0.5) * 4_000),
+      writerId: name,
+      limits: { maxQueuedEntries: 50, maxQueuedBytes: 1_000_000, answerWithinMs: 3_000, callTimeoutMs: 1_000 },
+      retention: () => ({ mode: 'governance', retainUntil: '2030-01-01T00:00:00Z' }),
+      onCommitted: () => undefined,
+      onTrouble: (chainId, error) => {
+        if (error instanceof LedgerError && error.code === 'chain_halted') failure ??= new Error(`seed ${seed}: ${chainId} halted: ${error.message}`);
+      },
+    });
+    return { ledger, life };
+  };
+
+  const replicas = Array.from({ length: plan.replicas }, start);
+  disk.faults = { rate: world.pick([0, 0.02, 0.1, 0.3]), ignoreCondition: plan.ignoreCondition === true };
+
+  // Crashes: a replica ends in the middle of whatever it does; another starts in its place some time later.
+  const crashRate = world.pick([0, 0, 0.3, 0.8]);
+  const crashLoop = (): void => {
+    world.after(100 + world.random() * 2_000, () => {
+      if (disk.faults.rate === 0 && finished === plan.clients) return;
+      if (world.chance(crashRate)) {
+        const at = Math.floor(world.random() * replicas.length);
+        replicas[at]!.life.end();
+        crashes += 1;
+        world.note(`crash ${at}`);
+        world.after(world.random() * 3_000, () => (replicas[at] = start()));
+      }
+      crashLoop();
+    });
+  };
+
+  let finished = 0;
+  const guard = (work: Promise<void>): void => {
+    work.catch((error: unknown) => {
+      failure ??= error;
+    });
+  };
+
+  /** A producer: repeats with the same id, at any replica, until it has a receipt. */
+  const client = async (number: number): Promise<void> => {
+    for (let i = 0; i < plan.appendsPerClient; i++) {
+      // Some ids are shared: two producers report the same thing under the same id.
+      const entryId = world.chance(0.15) ? `shared-${i}` : `c${number}-${i}`;
+      const withoutId = world.chance(0.1);
+      const event = withoutId ? `{"action":"n","actor":{"id":"${number}-${i}","type":"t"}}` : `{"action":"a","actor":{"id":"${entryId}","type":"t"}}`;
+      sent.add(event);
+      for (;;) {
+        const replica = world.pick(replicas);
+        const item = withoutId ? { event } : { entryId, event };
+        const batch = world.chance(0.1) && !withoutId ? [item, { entryId: `${entryId}-b`, event }] : [item];
+        const answer = await Promise.race([
+          replica.ledger.append(CHAIN, batch).catch((error: unknown) => error as Error),
+          new Promise<undefined>((resolve) => void world.after(8_000, () => resolve(undefined))),
+        ]);
+        if (Array.isArray(answer)) {
+          const [entry] = answer;
+          const receipt = receiptOf(entry!.segment, entry!.at);
+          world.note(`ack ${entryId} ${receipt.sequence}`);
+          acks.push({ entryId: withoutId ? undefined : entryId, event, receipt });
+          break;
+        }
+        if (answer instanceof LedgerError && answer.code === 'entry_id_conflict') fail(`${entryId}: a false conflict: ${answer.message}`);
+        if (answer !== undefined && !(answer instanceof LedgerError)) throw answer;
+        world.note(`again ${entryId} ${answer instanceof LedgerError ? answer.code : 'timeout'}`);
+        await new Promise<void>((resolve) => void world.after(50 + world.random() * 1_000, resolve));
+      }
+    }
+    finished += 1;
+  };
+
+  crashLoop();
+  for (let number = 0; number < plan.clients; number++) guard(client(number));
+  // The bad times end, so that every producer gets its receipt in the end.
+  world.after(15_000, () => (disk.faults = { rate: 0, ignoreCondition: plan.ignoreCondition === true }));
+  const done = await world.runUntil(() => finished === plan.clients || failure !== undefined, 600_000);
+  if (failure !== undefined) throw failure as Error;
+  if (!done) fail(`only ${finished} of ${plan.clients} producers came to an end: an append was never answered`);
+
+  // Whatever happened, the next append must be accepted, by a replica that knows nothing.
+  disk.faults = { rate: 0, ignoreCondition: plan.ignoreCondition === true };
+  const last = start();
+  let accepted = false;
+  const lastEvent = '{"action":"last","actor":{"id":"1","type":"t"}}';
+  sent.add(lastEvent);
+  const lastAppend = async (): Promise<void> => {
+    for (let attempt = 1; !accepted; attempt++) {
+      try {
+        await last.ledger.append(CHAIN, [{ entryId: 'last', event: lastEvent }]);
+        accepted = true;
+      } catch (error) {
+        // Its index is not yet at the head: the only reason to ask for patience in a time of peace.
+        if (!(error instanceof LedgerError) || error.code !== 'view_behind' || attempt > 50) throw error;
+        await new Promise<void>((resolve) => void world.after(100, resolve));
+      }
+    }
+  };
+  guard(lastAppend());
+  await world.runUntil(() => accepted || failure !== undefined, 1_200_000);
+  if (failure !== undefined) throw failure as Error;
+  if (!accepted) fail('the append after the storm was not accepted');
+  // Writes still on their way land now: they must not change anything.
+  await world.runUntil(() => false, world.now + 60_000);
+
+  const entries = audit(disk, acks, sent, fail);
+  return { digest: world.traceDigest(), entries, acknowledged: acks.length, crashes, faults: disk.met };
+}
+
+/** Reads the whole chain as a stranger would, and holds it against what was acknowledged. */
+function audit(disk: Disk, acks: readonly Ack[], sent: ReadonlySet<string>, fail: (what: string) => never): number {
+  const key = noteKey(originOf(DEPLOYMENT, CHAIN), PUBLIC_KEY);
+  const payloads: string[] = [];
+  let head = emptyHead(CHAIN);
+  let objects = 0;
+  for (;;) {
+    const bytes = disk.objects.get(segmentKey(CHAIN, head.size));
+    if (bytes === undefined) break;
+    objects += 1;
+    const verified = verifySegment(bytes, { deployment: DEPLOYMENT, chainId: CHAIN, firstSequence: head.size, before: head }, [key]);
+    if (verified.outcome === 'invalid') return fail(`at ${head.size}: ${verified.fault.code}: ${verified.fault.detail}`);
+    for (const [i, from] of verified.starts.entries()) payloads.push(Buffer.from(bytes.subarray(from, verified.ends[i])).toString());
+    head = verified.after;
+  }
+  if (objects !== disk.objects.size) fail(`${disk.objects.size - objects} objects do not belong to the chain: a fork or a hole`);
+  const ids = new Map<string, number>();
+  for (const [sequence, payload] of payloads.entries()) {
+    const envelope = readPayload(payload);
+    if (envelope?.sequence !== sequence) return fail(`entry ${sequence} is not at its place`);
+    if (ids.has(envelope.entryId)) fail(`id ${envelope.entryId} is in the chain twice`);
+    if (!sent.has(envelope.event)) fail(`entry ${sequence} was never sent`);
+    ids.set(envelope.entryId, sequence);
+  }
+  for (const { entryId, event, receipt } of acks) {
+    const envelope = readPayload(payloads[receipt.sequence] ?? '');
+    if (envelope === undefined || payloads[receipt.sequence] !== receipt.payload) return fail(`acknowledged entry ${receipt.sequence} is lost or changed`);
+    if (envelope.event !== event || (entryId !== undefined && envelope.entryId !== entryId)) fail(`receipt ${receipt.sequence} is of another entry`);
+    const check = verifyReceipt(receipt, () => [key]);
+    if (!check.valid) fail(`receipt ${receipt.sequence}: ${check.reason}`);
+  }
+  return payloads.length;
+}

@@ -1,0 +1,246 @@
+/**
+ * A deterministic world: one seed drives the clock, the store's faults, the replicas' crashes and the
+ * clients. Nothing in it reads a real clock or draws a real random number, so a failed seed is a
+ * reproduction. Between two events all promise callbacks run to their end.
+ */
+import { createHash } from 'node:crypto';
+import { StoreError } from '#indelible/storage/worm-store.js';
+import type { CreateOutcome, KeyPage, StoredVersion, WormStore } from '#indelible/storage/worm-store.js';
+import type { Host } from '#indelible/ledger/host.js';
+
+/** mulberry32: small, seedable, good enough to choose faults. */
+export function generator(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+interface Event {
+  readonly at: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
+export class World {
+  readonly random: () => number;
+  /** Milliseconds of virtual time. */
+  now = 0;
+  #order = 0;
+  #events: Event[] = [];
+  readonly #trace = createHash('sha256');
+
+  constructor(seed: number) {
+    this.random = generator(seed);
+  }
+
+  after(milliseconds: number, run: () => void): () => void {
+    const event = { at: this.now + milliseconds, order: this.#order++, run };
+    this.#events.push(event);
+    return () => {
+      this.#events = this.#events.filter((other) => other !== event);
+    };
+  }
+
+  chance(probability: number): boolean {
+    return this.random() < probability;
+  }
+
+  pick<T>(choices: readonly T[]): T {
+    return choices[Math.floor(this.random() * choices.length)]!;
+  }
+
+  note(text: string): void {
+    this.#trace.update(`${this.now.toFixed(3)} ${text}\n`);
+  }
+
+  /** Same seed, same digest: the proof that a run can be replayed. */
+  traceDigest(): string {
+    return this.#trace.copy().digest('hex');
+  }
+
+  /** Runs until `done`; false if nothing is left to happen, or virtual time ran out, before. */
+  async runUntil(done: () => boolean, limitMs: number): Promise<boolean> {
+    await settleMicrotasks();
+    while (!done()) {
+      let next: Event | undefined;
+      for (const event of this.#events) if (next === undefined || event.at < next.at || (event.at === next.at && event.order < next.order)) next = event;
+      if (next === undefined || next.at > limitMs) return false;
+      const chosen = next;
+      this.#events = this.#events.filter((event) => event !== chosen);
+      this.now = Math.max(this.now, chosen.at);
+      chosen.run();
+      await settleMicrotasks();
+    }
+    return true;
+  }
+}
+
+/** A turn of the real event loop: every promise callback that can run has run. */
+function settleMicrotasks(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A replica's life: after `end`, nothing it asked for reaches it any more. */
+export class Life {
+  alive = true;
+  end(): void {
+    this.alive = false;
+  }
+}
+
+/** The host of one replica; its clock may be wrong by `skewMs`. */
+export function simulatedHost(world: World, life: Life, name: string, skewMs: number): Host {
+  let ids = 0;
+  return {
+    micros: () => Math.floor((1_800_000_000_000 + world.now + skewMs) * 1_000),
+    random: () => world.random(),
+    newEntryId: () => `${name}-${ids++}`,
+    after: (milliseconds, callback) => world.after(milliseconds, () => life.alive && callback()),
+    turn: () => new Promise((resolve) => void world.after(world.random() * 0.2, () => life.alive && resolve())),
+  };
+}
+
+export interface FaultRates {
+  /** Probability that a call fails in some way, in bad times. */
+  rate: number;
+  /** Breaks the store on purpose: a create overwrites. For the test of the test. */
+  ignoreCondition?: boolean;
+}
+
+/** What is stored; shared by all replicas. Immutable by construction, unless broken on purpose. */
+export class Disk {
+  readonly objects = new Map<string, Uint8Array>();
+  faults: FaultRates = { rate: 0 };
+  /** Counted, so that a run that met no fault can't pass for a test. */
+  readonly met = new Map<string, number>();
+
+  put(key: string, bytes: Uint8Array): 'created' | 'exists' {
+    if (this.objects.has(key) && this.faults.ignoreCondition !== true) return 'exists';
+    this.objects.set(key, bytes.slice());
+    return 'created';
+  }
+}
+
+type CreateFault = 'refused' | 'lost-request' | 'lost-answer' | 'late' | 'hang' | 'hang-stored';
+const CREATE_FAULTS: readonly CreateFault[] = ['refused', 'lost-request', 'lost-answer', 'late', 'hang', 'hang-stored'];
+
+/** One replica's connection to the disk. */
+export class SimulatedStore implements WormStore {
+  readonly kind = 'memory';
+  readonly location = 'simulation';
+  readonly versioned = false;
+  readonly #world: World;
+  readonly #disk: Disk;
+  readonly #life: Life;
+  readonly #name: string;
+
+  constructor(world: World, disk: Disk, life: Life, name: string) {
+    this.#world = world;
+    this.#disk = disk;
+    this.#life = life;
+    this.#name = name;
+  }
+
+  create(key: string, bytes: Uint8Array): Promise<CreateOutcome> {
+    const fault = this.#fault('create', CREATE_FAULTS);
+    // What is on its way is what was sent, whatever the caller does with its buffer afterwards.
+    const sent = bytes.slice();
+    const digest = createHash('sha256').update(sent).digest('hex').slice(0, 8);
+    this.#world.note(`${this.#name} create ${key} ${digest} ${fault ?? 'ok'}`);
+    return new Promise((resolve, reject) => {
+      const failed = (stored: 'no' | 'unknown'): void => {
+        this.#answer(() => reject(new StoreError('create', key, stored, fault)));
+      };
+      this.#world.after(this.#latency(), () => {
+        switch (fault) {
+          case undefined: {
+            const outcome = this.#disk.put(key, sent);
+            this.#answer(() => resolve(outcome === 'created' ? { outcome, versionId: '1' } : { outcome }));
+            return;
+          }
+          case 'refused':
+            return failed('no');
+          case 'lost-request':
+            return failed('unknown');
+          case 'lost-answer':
+            this.#disk.put(key, sent);
+            return failed('unknown');
+          case 'late':
+            // Lands after the retry, or after the writer is gone.
+            this.#world.after(this.#world.random() * 20_000, () => {
+              this.#world.note(`late ${key} ${digest} ${this.#disk.put(key, sent)}`);
+            });
+            return failed('unknown');
+          case 'hang-stored':
+            this.#disk.put(key, sent);
+            return;
+          case 'hang':
+            return;
+        }
+      });
+    });
+  }
+
+  read(key: string): Promise<Uint8Array | undefined> {
+    return this.#call('read', key, () => this.#disk.objects.get(key)?.slice());
+  }
+
+  versions(key: string): Promise<readonly StoredVersion[]> {
+    return this.#call('versions', key, () => {
+      const bytes = this.#disk.objects.get(key);
+      return bytes === undefined ? [] : [{ versionId: '1', deleteMarker: false, size: bytes.length, storedAt: '', retention: 'unknown' as const }];
+    });
+  }
+
+  list(prefix: string, { from = prefix, limit }: { readonly from?: string; readonly limit: number }): Promise<KeyPage> {
+    return this.#call('list', prefix, () => {
+      const keys = [...this.#disk.objects.keys()].filter((key) => key.startsWith(prefix) && key >= from).sort();
+      return { keys: keys.slice(0, limit), more: keys.length > limit };
+    });
+  }
+
+  async *strays(): AsyncIterable<string> {
+    // Nothing but objects can be in it.
+  }
+
+  settle(prefix: string): Promise<void> {
+    return this.#call('settle', prefix, () => undefined);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #call<T>(operation: string, key: string, work: () => T): Promise<T> {
+    const fault = this.#fault(operation, ['error', 'hang'] as const);
+    return new Promise((resolve, reject) => {
+      this.#world.after(this.#latency(), () => {
+        if (fault === 'hang') return;
+        if (fault === 'error') this.#answer(() => reject(new StoreError(operation, key, 'no', fault)));
+        else {
+          const result = work();
+          this.#answer(() => resolve(result));
+        }
+      });
+    });
+  }
+
+  #answer(deliver: () => void): void {
+    this.#world.after(this.#latency(), () => this.#life.alive && deliver());
+  }
+
+  #latency(): number {
+    return this.#world.random() * (this.#world.chance(0.05) ? 400 : 4);
+  }
+
+  #fault<F extends string>(operation: string, faults: readonly F[]): F | undefined {
+    if (!this.#world.chance(this.#disk.faults.rate)) return undefined;
+    const fault = this.#world.pick(faults);
+    this.#disk.met.set(`${operation} ${fault}`, (this.#disk.met.get(`${operation} ${fault}`) ?? 0) + 1);
+    return fault;
+  }
+}
