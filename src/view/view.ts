@@ -1,0 +1,365 @@
+/**
+ * The replica's local view of the store: ids, positions, Merkle tiles and searchable metadata in one SQLite
+ * file. Derived and disposable: delete the file while no process uses it, and it is built again. Several
+ * processes may share the file: each adds what it sees, and whatever is there already is left alone.
+ */
+import { attempt } from './errors.js';
+import type { Sqlite } from './database.js';
+import { inodeOf, openOrRemake, openReadonly } from './database.js';
+import type { HashReader } from './tiles.js';
+import { TileTable } from './tiles.js';
+import { searchDocument } from '../search/document.js';
+import type { SearchDocument } from '../search/search-index.js';
+import { DocumentTable } from '../search/sqlite-documents.js';
+
+export type { HashReader } from './tiles.js';
+
+/** A segment whose signature and links the caller has checked. The view trusts it. */
+export interface ViewSegment {
+  readonly chainId: string;
+  readonly firstSequence: number;
+  /** The exact payload texts, without line feeds. */
+  readonly payloads: readonly string[];
+  /** 32 bytes for each payload, one after the other. */
+  readonly leafHashes: Uint8Array;
+  /** 64 hexadecimal digits: before the first payload, and of the last one. */
+  readonly prevHash: string;
+  readonly lastEntryHash: string;
+}
+
+/**
+ * - `added`: its entries are in the view now. - `already`: they were.
+ * - `gap`: entries before it are missing, nothing was written. Also the answer when the view turned out to
+ *   hold another history: that has been forgotten, so `through` says 0 and the chain must be fed again.
+ */
+export type AddOutcome = 'added' | 'already' | 'gap';
+
+export interface Through {
+  /** Number of leading entries in the view. */
+  readonly size: number;
+  /** Of the last one, as 64 hexadecimal digits; zeros for size 0. */
+  readonly lastEntryHash: string;
+}
+
+/** What somebody who operates the service would want to know. */
+export interface ViewNote {
+  readonly kind: 'remade' | 'forgotten' | 'unreadable_payload';
+  readonly message: string;
+  readonly chainId?: string;
+}
+
+export interface ViewOptions {
+  /** Another process or thread writes; this one only looks up. The file must exist. Default false. */
+  readonly readonly?: boolean;
+  /** Told of what the view decided on its own. Default: nobody. */
+  readonly onNote?: (note: ViewNote) => void;
+  /** `inode` of a view found to be damaged, to open a new one instead. */
+  readonly replace?: number;
+}
+
+interface ChainRow {
+  readonly number: number;
+  readonly size: number;
+  readonly lastEntryHash: string;
+}
+
+interface PendingRow {
+  readonly id: number;
+  readonly chainId: string;
+  readonly first: number;
+  readonly payloads: string;
+}
+
+export const ZERO_HASH = '0'.repeat(64);
+/** Rows of a forgotten chain deleted in one step: some tens of milliseconds of write lock. */
+const PURGE_STEP = 2_000;
+
+export class View {
+  /** Identifies the file behind the path; `undefined` for `:memory:`. For `ViewOptions.replace`. */
+  readonly inode: number | undefined;
+  readonly #db: Sqlite;
+  readonly #tiles: TileTable;
+  readonly #documents: DocumentTable;
+  readonly #statements: ReturnType<typeof prepareStatements>;
+  readonly #onNote: (note: ViewNote) => void;
+
+  /**
+   * Opens the view at `file`, or a private one for `:memory:`. A file that is damaged or of another version
+   * is deleted and made anew, with a `remade` note.
+   * @throws ViewError `io`, `full`, `busy`; with `readonly` also `corrupt`
+   */
+  static open(file: string, options: ViewOptions = {}): View {
+    if (options.readonly === true) return openReadonly(file, (db) => new View(db, inodeOf(file), options));
+    return openOrRemake(
+      file,
+      (db, remade) => {
+        const view = new View(db, inodeOf(file), options);
+        if (remade !== undefined) options.onNote?.({ kind: 'remade', message: `${file} was made anew: ${remade}` });
+        return view;
+      },
+      options.replace,
+    );
+  }
+
+  private constructor(db: Sqlite, inode: number | undefined, options: ViewOptions) {
+    this.inode = inode;
+    this.#db = db;
+    this.#tiles = new TileTable(db);
+    this.#documents = new DocumentTable(db);
+    this.#statements = prepareStatements(db);
+    this.#onNote = options.onNote ?? (() => undefined);
+  }
+
+  through(chainId: string): Through {
+    return attempt(() => {
+      const row = this.#statements.chain.get(chainId);
+      return { size: row?.size ?? 0, lastEntryHash: row?.lastEntryHash ?? ZERO_HASH };
+    });
+  }
+
+  /** Ids of the chains of which the view holds anything, in ascending order. */
+  chains(): string[] {
+    return attempt(() => this.#statements.chainIds.all());
+  }
+
+  /** The position of an entry; `undefined` if none of the entries `through` counts has the id. */
+  sequenceOf(chainId: string, entryId: string): number | undefined {
+    return attempt(() => this.#statements.sequenceOf.get(chainId, entryId));
+  }
+
+  segmentCovering(chainId: string, sequence: number): { firstSequence: number; count: number } | undefined {
+    return attempt(() => {
+      const row = this.#statements.segment.get(chainId, sequence);
+      return row !== undefined && sequence < row.firstSequence + row.count ? row : undefined;
+    });
+  }
+
+  /** Up to `limit` entry ids of the chain in ascending order, behind `after`. To go through all of them in pages. */
+  ids(chainId: string, after = '', limit = 10_000): string[] {
+    return attempt(() => this.#statements.ids.all(chainId, after, limit));
+  }
+
+  /**
+   * Hashes of the chain's tree up to `through`. Keep the reader for a while, it caches; a chain that was
+   * forgotten since needs a new one.
+   */
+  hashes(chainId: string): HashReader {
+    const chain = attempt(() => this.#statements.chain.get(chainId));
+    const reader = this.#tiles.reader(chain?.number ?? 0);
+    return { subtree: (level, index) => attempt(() => reader.subtree(level, index)) };
+  }
+
+  /** @throws ViewError; RangeError if the segment contradicts itself */
+  addSegment(segment: ViewSegment): AddOutcome {
+    const [outcome] = this.addSegments([segment]);
+    if (outcome === undefined) throw new RangeError('no outcome');
+    return outcome;
+  }
+
+  /** Adds segments, in this order, in one transaction: all outcomes hold, or an error is thrown and none does. */
+  addSegments(segments: readonly ViewSegment[]): AddOutcome[] {
+    segments.forEach(checkSegment);
+    return attempt(() => {
+      // Of the processes that share the file one adds a segment; the others should not take the lock for it.
+      if (segments.every((segment) => this.#isAlready(segment))) return segments.map(() => 'already' as const);
+      return this.#db.transaction(() => segments.map((segment) => this.#add(segment))).immediate();
+    });
+  }
+
+  #isAlready(segment: ViewSegment): boolean {
+    const chain = this.#statements.chain.get(segment.chainId);
+    return chain !== undefined && segment.firstSequence + segment.payloads.length <= chain.size && this.#isHeld(chain, segment);
+  }
+
+  /** A leaf hash stands for the entry and all before it: equal last leaves, equal histories. */
+  #isHeld(chain: ChainRow, segment: ViewSegment): boolean {
+    const held = this.#tiles.leafHash(chain.number, segment.firstSequence + segment.payloads.length - 1);
+    return held !== undefined && Buffer.compare(held, segment.leafHashes.subarray(-32)) === 0;
+  }
+
+  #add(segment: ViewSegment): AddOutcome {
+    const { chainId, firstSequence, payloads } = segment;
+    let chain = this.#statements.chain.get(chainId);
+    const size = chain?.size ?? 0;
+    const end = firstSequence + payloads.length;
+    if (firstSequence > size) return 'gap';
+    if (chain !== undefined) {
+      if (end <= size && this.#isHeld(chain, segment)) return 'already';
+      if (firstSequence !== size || segment.prevHash !== chain.lastEntryHash) {
+        this.#forget(chainId, `entry ${firstSequence} of the store does not continue what the view holds`);
+        chain = undefined;
+        if (firstSequence !== 0) return 'gap';
+      }
+    }
+    const number = chain?.number ?? this.#newChain(chainId);
+    payloads.forEach((payload, i) => {
+      this.#statements.addId.run(number, entryIdOf(payload), firstSequence + i);
+    });
+    this.#tiles.append(number, firstSequence, segment.leafHashes);
+    this.#statements.addSegment.run(number, firstSequence, payloads.length);
+    this.#statements.addPending.run(number, firstSequence, payloads.length, payloads.join('\n'));
+    this.#statements.extend.run(end, segment.lastEntryHash, number);
+    return 'added';
+  }
+
+  #newChain(chainId: string): number {
+    return Number(this.#statements.addChain.run(chainId, ZERO_HASH).lastInsertRowid);
+  }
+
+  /** Drops all the view holds of the chain; it will be fed again from its first entry. Takes no time: see `maintain`. */
+  forget(chainId: string): void {
+    attempt(() => this.#db.transaction(() => this.#forget(chainId, 'asked to')).immediate());
+  }
+
+  #forget(chainId: string, why: string): void {
+    if (this.#statements.orphan.run(chainId).changes > 0) {
+      this.#onNote({ kind: 'forgotten', chainId, message: `chain ${chainId} is dropped from the view: ${why}` });
+    }
+  }
+
+  /**
+   * Does one step of the work that nobody waits for: makes up to about `entries` more entries searchable, or
+   * purges some of what was forgotten. Returns false when there is nothing left to do.
+   */
+  maintain(entries: number): boolean {
+    return attempt(() => {
+      if (this.#statements.somePending.get() !== undefined) {
+        this.#db.transaction(() => this.#indexPending(entries)).immediate();
+        return true;
+      }
+      const orphan = this.#statements.someOrphan.get();
+      if (orphan === undefined) return false;
+      this.#db.transaction(() => this.#purge(orphan)).immediate();
+      return true;
+    });
+  }
+
+  #indexPending(entries: number): void {
+    for (let done = 0; done < entries; ) {
+      const row = this.#statements.nextPending.get();
+      if (row === undefined) return;
+      const chain = this.#documents.chain(row.chainId);
+      if (chain === undefined) return;
+      const payloads = row.payloads.split('\n');
+      const documents = payloads.map((payload, i) => this.#document(payload, row.chainId, row.first + i));
+      this.#documents.append(chain, documents);
+      this.#statements.dropPending.run(row.id);
+      done += payloads.length;
+    }
+  }
+
+  /** What cannot be read is still there and must not stop the entries behind it from being found. */
+  #document(payload: string, chainId: string, sequence: number): SearchDocument {
+    try {
+      return searchDocument(payload);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      this.#onNote({ kind: 'unreadable_payload', chainId, message: `entry ${sequence} of ${chainId} can be found by position only: ${why}` });
+      const entryId = entryIdOf(payload);
+      return { chainId, sequence, entryId, receivedAt: '', action: '', actorType: '', actorId: '', targets: [], text: '' };
+    }
+  }
+
+  #purge(chain: number): void {
+    if (this.#documents.purge(chain, PURGE_STEP) > 0) return;
+    const { purge, dropChain } = this.#statements;
+    if (purge.some((statement) => statement.run(chain, PURGE_STEP).changes > 0)) return;
+    dropChain.run(chain);
+  }
+
+  /** Number of leading entries of the chain that can be searched for; follows `through`. */
+  indexed(chainId: string): number {
+    return attempt(() => this.#documents.chain(chainId)?.indexed ?? 0);
+  }
+
+  /** SearchIndex.add. @throws RangeError at a gap; then nothing is written */
+  addDocuments(documents: readonly SearchDocument[]): void {
+    const chainIds = new Set(documents.map((document) => document.chainId));
+    attempt(() =>
+      this.#db.transaction(() => {
+        for (const chainId of chainIds) {
+          if (this.#documents.chain(chainId) === undefined) this.#newChain(chainId);
+          const chain = this.#documents.chain(chainId);
+          if (chain !== undefined) this.#documents.append(chain, documents.filter((document) => document.chainId === chainId));
+        }
+      }).immediate(),
+    );
+  }
+
+  /** Runs `read` on one consistent state of the documents. */
+  readDocuments<T>(read: (documents: DocumentTable) => T): T {
+    return attempt(() => this.#db.transaction(() => read(this.#documents)).deferred());
+  }
+
+  /** Bytes of the file, or of memory. */
+  get bytes(): number {
+    return attempt(() => Number(this.#db.pragma('page_count', { simple: true })) * Number(this.#db.pragma('page_size', { simple: true })));
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+/** @throws RangeError if the segment contradicts itself; its hashes are not computed again */
+export function checkSegment(segment: ViewSegment): void {
+  const { firstSequence, payloads, leafHashes, prevHash, lastEntryHash } = segment;
+  if (!Number.isSafeInteger(firstSequence) || firstSequence < 0) {
+    throw new RangeError(`"firstSequence" expected a sequence, got ${firstSequence}`);
+  }
+  if (payloads.length === 0) throw new RangeError('"payloads" expected at least one, got none');
+  if (leafHashes.length !== 32 * payloads.length) {
+    throw new RangeError(`"leafHashes" expected ${32 * payloads.length} bytes, got ${leafHashes.length}`);
+  }
+  for (const hash of [prevHash, lastEntryHash]) {
+    if (!/^[0-9a-f]{64}$/.test(hash)) throw new RangeError(`"prevHash", "lastEntryHash" expected 64 hexadecimal digits, got ${hash}`);
+  }
+  if (firstSequence === 0 && prevHash !== ZERO_HASH) throw new RangeError(`"prevHash" expected zeros at sequence 0, got ${prevHash}`);
+}
+
+/** Members are sorted and neither id can hold a quote, so the entry id stands between fixed texts (docs/format.md §1). */
+function entryIdOf(payload: string): string {
+  const key = ',"entryId":"';
+  const start = payload.indexOf(key) + key.length;
+  const end = payload.indexOf('"', start);
+  if (!payload.startsWith('{"chainId":"') || start < key.length || end < 0) {
+    throw new RangeError(`"payload" expected an entry, got ${payload.slice(0, 60)}`);
+  }
+  return payload.slice(start, end);
+}
+
+function prepareStatements(db: Sqlite) {
+  const numberOf = '(SELECT number FROM chains WHERE chain_id = ?)';
+  return {
+    chain: db.prepare<[string], ChainRow>('SELECT number, size, last_entry_hash AS lastEntryHash FROM chains WHERE chain_id = ?'),
+    chainIds: db.prepare<[], string>('SELECT chain_id FROM chains WHERE chain_id IS NOT NULL ORDER BY chain_id').pluck(),
+    addChain: db.prepare<[string, string]>('INSERT INTO chains (chain_id, last_entry_hash) VALUES (?, ?)'),
+    extend: db.prepare<[number, string, number]>('UPDATE chains SET size = ?, last_entry_hash = ? WHERE number = ?'),
+    orphan: db.prepare<[string]>('UPDATE chains SET chain_id = NULL WHERE chain_id = ?'),
+    someOrphan: db.prepare<[], number>('SELECT number FROM chains WHERE chain_id IS NULL LIMIT 1').pluck(),
+    dropChain: db.prepare<[number]>('DELETE FROM chains WHERE number = ?'),
+    sequenceOf: db.prepare<[string, string], number>(`SELECT sequence FROM ids WHERE chain = ${numberOf} AND entry_id = ?`).pluck(),
+    ids: db
+      .prepare<[string, string, number], string>(`SELECT entry_id FROM ids WHERE chain = ${numberOf} AND entry_id > ? ORDER BY entry_id LIMIT ?`)
+      .pluck(),
+    segment: db.prepare<[string, number], { firstSequence: number; count: number }>(
+      `SELECT first AS firstSequence, count FROM segments WHERE chain = ${numberOf} AND first <= ? ORDER BY first DESC LIMIT 1`,
+    ),
+    // A chain holds an id once. Should a store ever hold it twice, the first stays the answer.
+    addId: db.prepare<[number, string, number]>('INSERT OR IGNORE INTO ids (chain, entry_id, sequence) VALUES (?, ?, ?)'),
+    addSegment: db.prepare<[number, number, number]>('INSERT INTO segments (chain, first, count) VALUES (?, ?, ?)'),
+    addPending: db.prepare<[number, number, number, string]>('INSERT INTO pending (chain, first, count, payloads) VALUES (?, ?, ?, ?)'),
+    somePending: db.prepare<[], number>('SELECT 1 FROM pending JOIN chains ON number = chain WHERE chain_id IS NOT NULL LIMIT 1').pluck(),
+    nextPending: db.prepare<[], PendingRow>(
+      `SELECT id, chain_id AS chainId, first, payloads FROM pending JOIN chains ON number = chain
+       WHERE chain_id IS NOT NULL ORDER BY id LIMIT 1`,
+    ),
+    dropPending: db.prepare<[number]>('DELETE FROM pending WHERE id = ?'),
+    purge: [
+      'DELETE FROM pending WHERE id IN (SELECT id FROM pending WHERE chain = ? LIMIT ?)',
+      'DELETE FROM segments WHERE (chain, first) IN (SELECT chain, first FROM segments WHERE chain = ? LIMIT ?)',
+      'DELETE FROM tiles WHERE rowid IN (SELECT rowid FROM tiles WHERE chain = ? LIMIT ?)',
+      'DELETE FROM ids WHERE (chain, entry_id) IN (SELECT chain, entry_id FROM ids WHERE chain = ? LIMIT ?)',
+    ].map((sql) => db.prepare<[number, number]>(sql)),
+  };
+}
