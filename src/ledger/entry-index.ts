@@ -5,16 +5,21 @@
 import type { HashReader } from '../core/merkle.js';
 
 export interface EntryIndex {
-  /** Leading entries of the chain that were added, and the entry hash (hex) of the last of them. */
+  /**
+   * Leading entries of the chain that were added, and the entry hash (hex) of the last of them. It may
+   * fall back to a lower size at any time: the view was lost, or could not be written.
+   */
   through(chainId: string): { readonly size: number; readonly lastEntryHash: string };
 
   /**
-   * Adds the entries that follow `through`. They can be found at once. Never throws for want of space or
-   * the like: an index that fails falls behind and says so by `through`.
+   * Adds entries that start at or before `through`; what is there already is left alone. They can be found
+   * at once. Never throws for want of space or the like: `through` tells.
+   * @throws RangeError if there is a gap before the segment
    */
   add(segment: IndexedSegment): void;
 
-  sequenceOf(chainId: string, entryId: string): number | undefined;
+  /** `unknown`: the view does not hold all that was added, so "not found" means nothing. */
+  sequenceOf(chainId: string, entryId: string): number | undefined | 'unknown';
 
   /** First sequence of the segment that holds `sequence`, if known. A hint: the caller checks. */
   segmentCovering(chainId: string, sequence: number): number | undefined;

@@ -125,7 +125,7 @@ export class Ledger {
   async sequenceOf(chainId: string, entryId: string): Promise<number | undefined> {
     await this.chain(chainId);
     const sequence = this.#context.index.sequenceOf(chainId, entryId);
-    if (sequence === undefined && !this.#sequencer(chainId).indexed) {
+    if (sequence === 'unknown' || (sequence === undefined && !this.#sequencer(chainId).indexed)) {
       throw new LedgerError('view_behind', `chain ${chainId}: the index of ids is being built`);
     }
     return sequence;

@@ -25,7 +25,7 @@ import type { EntryIndex } from './entry-index.js';
 import { ChainHaltedError, LedgerError } from './errors.js';
 import { findHead } from './head.js';
 import type { FoundHead } from './head.js';
-import { formatMicros } from './host.js';
+import { formatMicros, sleep } from './host.js';
 import type { Host } from './host.js';
 import type { SegmentReader } from './reader.js';
 import type { ChainTrust } from './trust.js';
@@ -102,6 +102,7 @@ const ENVELOPE_BYTES = formatPayload({
   chainId: '', entryId: '', event: '', receivedAt: 'x'.repeat(27), sequence: Number.MAX_SAFE_INTEGER, writerId: 'x'.repeat(32),
 }).length;
 const UUID_LENGTH = 36;
+const CATCH_UP_PAUSE_MS = 1_000;
 
 export class Sequencer {
   readonly chainId: string;
@@ -112,8 +113,6 @@ export class Sequencer {
   #queuedBytes = 0;
   #head: ChainHead | undefined;
   #last: Segment | undefined;
-  /** The index holds all entries up to the head. */
-  #indexed = false;
   #catchingUp: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
   #lane: Promise<unknown> = Promise.resolve();
@@ -149,7 +148,7 @@ export class Sequencer {
 
   /** False while the index is being rebuilt: then an id that is not found may still be in the chain. */
   get indexed(): boolean {
-    return this.#indexed;
+    return this.#head !== undefined && this.#context.index.through(this.chainId).size >= this.#head.size;
   }
 
   /**
@@ -169,7 +168,7 @@ export class Sequencer {
       throw new LedgerError('batch_too_large', `a batch is stored in at most ${MAX_SEGMENT_BYTES - SEGMENT_OVERHEAD_BYTES} bytes, this one takes ${bytes}`);
     }
     // A repeat is answered beside the queue: an entry that is in the chain never moves.
-    if (this.#indexed && pending.some((item) => item.own)) {
+    if (this.indexed && pending.some((item) => item.own)) {
       await this.#replayKnown(pending);
       if (pending.every((item) => item.result !== undefined)) return results(pending);
     }
@@ -245,7 +244,6 @@ export class Sequencer {
     } catch (error) {
       // Whatever it was, the head is no longer known for sure.
       this.#head = undefined;
-      this.#indexed = false;
       const failure = error instanceof LedgerError ? error : storeUnavailable(this.chainId, error);
       this.#context.onTrouble(this.chainId, error);
       rejectAll(batch, failure);
@@ -312,10 +310,11 @@ export class Sequencer {
     for (const [at, item] of items.entries()) {
       if (!item.own || item.result !== undefined) continue;
       const sequence = index.sequenceOf(this.chainId, item.entryId);
-      if (sequence === undefined) {
-        if (!this.#indexed) throw new LedgerError('view_behind', `chain ${this.chainId}: the index of ids is being built`, { item: at });
-        continue;
+      if (sequence === 'unknown' || (sequence === undefined && !this.indexed)) {
+        this.#startCatchUp();
+        throw new LedgerError('view_behind', `chain ${this.chainId}: the index of ids is being built`, { item: at });
       }
+      if (sequence === undefined) continue;
       // The index only says where to look: the answer is made from the store.
       const entry = await this.entryAt(sequence);
       const stored = entry === undefined ? undefined : readPayload(entry.segment.payloads[entry.at] as string);
@@ -400,13 +399,12 @@ export class Sequencer {
   /** Finds the head if it is not known, and sees to it that the index follows. */
   async #ready(): Promise<void> {
     if (this.#head !== undefined) return;
-    const { host, limits, index } = this.#context;
+    const { host, limits } = this.#context;
     // State is set only after the search has answered in time: a late one must not move the head.
     const { head, last } = await withTimeout(this.#find(), host, limits.answerWithinMs, 'list', segmentPrefix(this.chainId));
     this.#head = head;
     this.#last = last;
-    this.#indexed = index.through(this.chainId).size >= head.size;
-    if (!this.#indexed) this.#catchingUp ??= this.#catchUp().finally(() => (this.#catchingUp = undefined));
+    if (!this.indexed) this.#startCatchUp();
   }
 
   async #find(): Promise<FoundHead> {
@@ -435,26 +433,27 @@ export class Sequencer {
     return entry !== undefined && hexEncode(entry.segment.entryHashes.subarray(32 * entry.at, 32 * (entry.at + 1))) === through.lastEntryHash;
   }
 
+  #startCatchUp(): void {
+    this.#catchingUp ??= this.#catchUp().finally(() => (this.#catchingUp = undefined));
+  }
+
   /** Reads the segments the index lacks, in order, until it has reached the head. */
   async #catchUp(): Promise<void> {
     const { index, reader, host } = this.#context;
     try {
-      for (;;) {
+      while (!this.indexed) {
+        if (this.#head === undefined || this.#givenUp) return;
         const { size } = index.through(this.chainId);
-        const head = this.#head;
-        if (head === undefined || this.#givenUp) return;
-        if (size >= head.size) {
-          this.#indexed = true;
-          return;
-        }
         const segment = await reader.covering(this.chainId, size);
         if (segment?.firstSequence !== size) throw new ChainHaltedError(this.chainId, segmentKey(this.chainId, size), 'missing_object: the index can not be built');
         index.add(indexed(segment));
+        if (index.through(this.chainId).size <= size) throw new Error(`chain ${this.chainId}: the index can not be written; it stays at ${size}`);
         await (index.caughtUp() ?? host.turn());
       }
     } catch (error) {
-      // Appends without an own id go on; the next one that needs the index tries again.
+      // Appends without an own id go on. Waits, because the next commit would start this again at once.
       this.#context.onTrouble(this.chainId, error);
+      if (!this.#closed) await sleep(host, CATCH_UP_PAUSE_MS);
     }
   }
 
@@ -487,7 +486,9 @@ export class Sequencer {
   #advance(segment: Segment, entryIds: readonly string[] | undefined, own: boolean): void {
     this.#head = segment.head;
     this.#last = segment;
-    if (this.#indexed) this.#context.index.add(indexed(segment, entryIds));
+    const { index } = this.#context;
+    if (index.through(this.chainId).size >= segment.firstSequence) index.add(indexed(segment, entryIds));
+    else this.#startCatchUp();
     this.#context.onCommitted(segment, own);
   }
 

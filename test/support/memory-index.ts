@@ -24,7 +24,8 @@ export class MemoryIndex implements EntryIndex {
       chain = { ids: new Map(), firsts: [], leaves: [], lastEntryHash: '' };
       this.#chains.set(segment.chainId, chain);
     }
-    if (segment.firstSequence !== chain.leaves.length) throw new Error(`index: gap at ${segment.firstSequence}`);
+    if (segment.firstSequence > chain.leaves.length) throw new RangeError(`index: gap at ${segment.firstSequence}`);
+    if (segment.firstSequence < chain.leaves.length) return;
     chain.firsts.push(segment.firstSequence);
     for (const [i, entryId] of segment.entryIds.entries()) {
       if (chain.ids.has(entryId)) throw new Error(`index: id ${entryId} twice`);
