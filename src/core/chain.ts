@@ -24,7 +24,7 @@ export function emptyHead(chainId: string): ChainHead {
 }
 
 const CHAIN_ID = /^(?:[a-z0-9][a-z0-9._-]{0,99}|_[a-z0-9][a-z0-9._-]{0,98})$/;
-const ENTRY_ID = /^[A-Za-z0-9][A-Za-z0-9._:@=+~-]{0,127}$/;
+export const ENTRY_ID = /^[A-Za-z0-9][A-Za-z0-9._:@=+~-]{0,127}$/;
 const WRITER_ID = /^[a-z0-9]{1,32}$/;
 const DEPLOYMENT = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$/;
 const SEGMENT_KEY = /^chains\/([^/]+)\/segments\/([0-9]{20})\.ndjson$/;

@@ -5,6 +5,7 @@
  * the check and the JSON Schema that the service publishes.
  */
 import { z } from 'zod';
+import { ENTRY_ID } from './chain.js';
 import { instantMillis } from './instant.js';
 import { IntakeError, pointerSegment, shown } from './intake-error.js';
 import type { EventErrorCode } from './intake-error.js';
@@ -56,7 +57,6 @@ export interface AppendItem {
   readonly entryId?: string;
 }
 
-const ENTRY_ID = /^[A-Za-z0-9][A-Za-z0-9._:@=+~-]{0,127}$/;
 /** C0, DEL and C1: names end up in terminals and indices. */
 // eslint-disable-next-line no-control-regex -- forbidding them is the point
 const NO_CONTROLS = /^[^\u0000-\u001f\u007f-\u009f]*$/;

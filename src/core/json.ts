@@ -86,8 +86,12 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-/** Decimal integers of this many digits are all exact: 10^15 < 2^53. */
+/**
+ * A double holds every decimal of 15 significant digits apart from every other (DBL_DIG), except near the
+ * ends of its range, which a power of ten of two digits can't reach.
+ */
 const EXACT_DIGITS = 15;
+const EXACT_POWER_DIGITS = 2;
 const ESCAPE = /["\\/bfnrt]|u[0-9a-fA-F]{4}/y;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
@@ -235,37 +239,37 @@ class Parser {
     const start = this.at;
     const negative = this.text.charCodeAt(start) === MINUS;
     if (negative) this.at++;
-    const digits = this.at;
-    if (this.text.charCodeAt(digits) === ZERO) this.at++;
-    else this.digits();
-    const integer = this.at - digits;
-    let plain = true;
+    let digits = 1;
+    if (this.text.charCodeAt(this.at) === ZERO) this.at++;
+    else digits = this.digits();
     if (this.text.charCodeAt(this.at) === POINT) {
-      plain = false;
       this.at++;
-      this.digits();
+      digits += this.digits();
     }
+    let powerDigits = 0;
     if ((this.text.charCodeAt(this.at) | 0x20) === 0x65) {
-      plain = false;
       this.at++;
       const sign = this.text.charCodeAt(this.at);
       if (sign === PLUS || sign === MINUS) this.at++;
-      this.digits();
+      powerDigits = this.digits();
     }
     const literal = this.text.slice(start, this.at);
     const value = Number(literal);
     if (negative && value === 0) this.refuseZero(literal);
-    if (plain && integer <= EXACT_DIGITS) return value;
-    if (!isExact(literal, value)) this.refuseNumber(literal, value);
+    const surelyExact = digits <= EXACT_DIGITS && powerDigits <= EXACT_POWER_DIGITS;
+    if (!surelyExact && !isExact(literal, value)) this.refuseNumber(literal, value);
     return value;
   }
 
-  private digits(): void {
+  /** Skips a run of digits; how many there were. */
+  private digits(): number {
     const { text } = this;
     let { at } = this;
     while (isDigit(text.charCodeAt(at))) at++;
-    if (at === this.at) this.expected('a digit');
+    const count = at - this.at;
+    if (count === 0) this.expected('a digit');
     this.at = at;
+    return count;
   }
 
   /** Skips white space; the code at the new position, NaN at the end of the text. */
