@@ -22,11 +22,14 @@ export class IntakeError extends Error {
   readonly code: IntakeErrorCode;
   /** JSON Pointer (RFC 6901) to the offending value; '' is the whole document. */
   readonly path: string;
+  /** What was expected and what was got, without the path. */
+  readonly rule: string;
 
   constructor(code: IntakeErrorCode, path: string, rule: string, options?: ErrorOptions) {
     super(path === '' ? rule : `${clip(path, 200)}: ${rule}`, options);
     this.code = code;
     this.path = path;
+    this.rule = rule;
   }
 }
 
