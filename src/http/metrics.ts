@@ -1,0 +1,87 @@
+/**
+ * What Prometheus may know. Numbers only: no label holds a chain, an id or anything a caller made up, so the
+ * number of series is bounded and the page may be public.
+ */
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { WormStore } from '../storage/worm-store.js';
+import { Tally, Timings } from './timings.js';
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const ENTRIES = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000];
+
+/** `appended` and `replayed` are acknowledged; `refused` is the caller's fault, `failed` is ours. */
+export type AppendOutcome = 'appended' | 'replayed' | 'refused' | 'failed';
+
+/** Asked at each scrape. */
+export interface Gauges {
+  readonly queuedEntries: () => number;
+  /** Entries that are committed and not yet in the local view, over all chains. */
+  readonly viewLag: () => number;
+  readonly openStreams: () => number;
+}
+
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #requests = new Timings('indelible_http_request_seconds', 'From the head of a request to the end of its answer', ['method', 'route', 'status'], SECONDS);
+  readonly #appends = new Tally('indelible_append_entries_total', 'Entries sent to be appended, by outcome', ['outcome']);
+  readonly #commits = new Timings('indelible_commit_seconds', 'Calls to the store that create a segment', ['outcome'], SECONDS);
+  readonly #segments = new Timings('indelible_segment_entries', 'Entries of each segment that became part of a chain', ['origin'], ENTRIES);
+  readonly #gauges: Partial<Gauges> = {};
+
+  constructor(options: { readonly process?: boolean } = {}) {
+    for (const metric of [this.#requests, this.#appends, this.#commits, this.#segments]) this.registry.registerMetric(metric.asMetric());
+    if (options.process ?? true) collectDefaultMetrics({ register: this.registry });
+    this.#gauge('indelible_queued_entries', 'Entries that wait to be committed', 'queuedEntries');
+    this.#gauge('indelible_view_lag_entries', 'Entries that are committed and not yet in the local view', 'viewLag');
+    this.#gauge('indelible_open_streams', 'Clients that follow a chain', 'openStreams');
+  }
+
+  /** Sets what the gauges ask. Those never set read 0. */
+  observe(gauges: Partial<Gauges>): void {
+    Object.assign(this.#gauges, gauges);
+  }
+
+  request(method: string, route: string, status: number, milliseconds: number): void {
+    this.#requests.observe(milliseconds / 1_000, method, route, String(status));
+  }
+
+  append(outcome: AppendOutcome, entries: number): void {
+    this.#appends.add(entries, outcome);
+  }
+
+  /** For the ledger's `onCommitted`. */
+  segment(entries: number, own: boolean): void {
+    this.#segments.observe(entries, own ? 'own' : 'adopted');
+  }
+
+  /** The store, with its `create` timed. */
+  measured(store: WormStore): WormStore {
+    const create: WormStore['create'] = async (key, bytes, retention) => {
+      const started = performance.now();
+      let outcome = 'failed';
+      try {
+        const result = await store.create(key, bytes, retention);
+        outcome = result.outcome;
+        return result;
+      } finally {
+        this.#commits.observe((performance.now() - started) / 1_000, outcome);
+      }
+    };
+    return {
+      kind: store.kind,
+      location: store.location,
+      versioned: store.versioned,
+      create,
+      read: (key, versionId) => store.read(key, versionId),
+      versions: (key) => store.versions(key),
+      list: (prefix, options) => store.list(prefix, options),
+      strays: (prefix) => store.strays(prefix),
+      settle: (prefix) => store.settle(prefix),
+      close: () => store.close(),
+    };
+  }
+
+  #gauge(name: string, help: string, source: keyof Gauges): void {
+    const gauge: Gauge = new Gauge({ name, help, registers: [this.registry], collect: () => gauge.set(this.#gauges[source]?.() ?? 0) });
+  }
+}
