@@ -18,7 +18,7 @@
 import { equalBytes } from '../core/merkle.js';
 import type { Segment } from '../core/segment.js';
 import { StoreError } from '../storage/worm-store.js';
-import type { CreateOutcome, Retention, WormStore } from '../storage/worm-store.js';
+import type { Retention, WormStore } from '../storage/worm-store.js';
 import { sleep } from './host.js';
 import type { Host } from './host.js';
 
@@ -32,11 +32,10 @@ export type CommitOutcome =
   | { readonly outcome: 'abandoned'; readonly cause: unknown };
 
 export interface CommitOptions {
+  /** Each call of which is bounded in time; what a late one does is covered by rule 4. */
   readonly store: WormStore;
   readonly host: Host;
   readonly retention: Retention;
-  /** After which a call to the store that has not answered counts as failed and unsettled. */
-  readonly callTimeoutMs: number;
   /** Told at each failed try, so that callers are not kept waiting and new ones are turned away. */
   readonly onUnsettled: (cause: unknown) => void;
   /** True once the process must end. */
@@ -48,15 +47,13 @@ const MAX_RETRY_MS = 1_000;
 
 /** Settles the segment's key. Never throws for what the store does. */
 export async function commitSegment(segment: Segment, options: CommitOptions): Promise<CommitOutcome> {
-  const { store, host, retention, callTimeoutMs } = options;
+  const { store, host, retention } = options;
   let open = false;
   for (let retry = 0; ; retry++) {
     try {
-      const { outcome } = await withTimeout<CreateOutcome>(
-        store.create(segment.key, segment.bytes, retention), host, callTimeoutMs, 'create', segment.key,
-      );
+      const { outcome } = await store.create(segment.key, segment.bytes, retention);
       if (outcome === 'created') return { outcome: 'won' };
-      const stored = await withTimeout(store.read(segment.key), host, callTimeoutMs, 'read', segment.key);
+      const stored = await store.read(segment.key);
       // `exists`, and yet not to be read: the store contradicts itself, so the key is not settled.
       if (stored === undefined) throw new StoreError('read', segment.key, 'unknown', 'the key exists but can not be read');
       return equalBytes(stored, segment.bytes) ? { outcome: 'won' } : { outcome: 'lost', winner: stored };
@@ -71,14 +68,4 @@ export async function commitSegment(segment: Segment, options: CommitOptions): P
     // Full jitter, so that replicas do not return to a struggling store in step.
     await sleep(host, host.random() * Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(retry, 10)));
   }
-}
-
-/** A call that never answers must not hold the chain for ever; what it does later is covered by rule 4. */
-export function withTimeout<T>(call: Promise<T>, host: Host, milliseconds: number, operation: string, key: string): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const cancel = host.after(milliseconds, () => {
-      reject(new StoreError(operation, key, 'unknown', `no answer within ${milliseconds} ms`));
-    });
-    void call.then(resolve, reject).finally(cancel);
-  });
 }

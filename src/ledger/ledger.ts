@@ -5,6 +5,7 @@ import { receiptOf } from '../core/receipt.js';
 import type { Receipt } from '../core/receipt.js';
 import type { Segment } from '../core/segment.js';
 import { hexEncode } from '#platform';
+import { boundCalls } from '../storage/bounded.js';
 import { LedgerError } from './errors.js';
 import { SegmentReader } from './reader.js';
 import { Sequencer } from './sequencer.js';
@@ -26,9 +27,11 @@ export class Ledger {
   #closed = false;
 
   constructor(context: Omit<SequencerContext, 'reader'>) {
-    this.reader = new SegmentReader(context.store, context.trust);
+    const store = boundCalls(context.store, context.host.after, context.limits.callTimeoutMs);
+    this.reader = new SegmentReader(store, context.trust);
     this.#context = {
       ...context,
+      store,
       reader: this.reader,
       retention: () => context.retention(),
       onTrouble: (chainId, error) => context.onTrouble(chainId, error),

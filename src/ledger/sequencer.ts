@@ -19,8 +19,9 @@ import type { NoteKey } from '../core/note.js';
 import { draftSegment, loadSegment, MAX_SEGMENT_BYTES, MAX_SEGMENT_ENTRIES, SEGMENT_OVERHEAD_BYTES, verifySegment } from '../core/segment.js';
 import type { Segment } from '../core/segment.js';
 import type { Signer } from '../signing/signer.js';
+import { within } from '../storage/bounded.js';
 import type { Retention, WormStore } from '../storage/worm-store.js';
-import { commitSegment, withTimeout } from './commit.js';
+import { commitSegment } from './commit.js';
 import type { EntryIndex } from './entry-index.js';
 import { ChainHaltedError, LedgerError } from './errors.js';
 import { findHead } from './head.js';
@@ -102,7 +103,7 @@ const ENVELOPE_BYTES = formatPayload({
   chainId: '', entryId: '', event: '', receivedAt: 'x'.repeat(27), sequence: Number.MAX_SAFE_INTEGER, writerId: 'x'.repeat(32),
 }).length;
 const UUID_LENGTH = 36;
-const CATCH_UP_PAUSE_MS = 1_000;
+const CATCH_UP_PAUSE_MS = 250;
 
 export class Sequencer {
   readonly chainId: string;
@@ -169,7 +170,9 @@ export class Sequencer {
     }
     // A repeat is answered beside the queue: an entry that is in the chain never moves.
     if (this.indexed && pending.some((item) => item.own)) {
-      await this.#replayKnown(pending);
+      await this.#replayKnown(pending).catch((error: unknown) => {
+        throw error instanceof LedgerError ? error : storeUnavailable(this.chainId, error);
+      });
       if (pending.every((item) => item.result !== undefined)) return results(pending);
     }
     if (this.#queuedEntries + items.length > limits.maxQueuedEntries || this.#queuedBytes + bytes > limits.maxQueuedBytes) {
@@ -353,7 +356,6 @@ export class Sequencer {
       store,
       host,
       retention: this.#context.retention(),
-      callTimeoutMs: limits.callTimeoutMs,
       givenUp: () => this.#givenUp,
       onUnsettled: (cause) => {
         this.#unsettled = true;
@@ -401,7 +403,7 @@ export class Sequencer {
     if (this.#head !== undefined) return;
     const { host, limits } = this.#context;
     // State is set only after the search has answered in time: a late one must not move the head.
-    const { head, last } = await withTimeout(this.#find(), host, limits.answerWithinMs, 'list', segmentPrefix(this.chainId));
+    const { head, last } = await within(host.after, limits.answerWithinMs, 'list', segmentPrefix(this.chainId), this.#find());
     this.#head = head;
     this.#last = last;
     if (!this.indexed) this.#startCatchUp();
@@ -472,13 +474,13 @@ export class Sequencer {
 
   /** Takes in the segments that follow the head. */
   async #adoptFollowing(): Promise<void> {
-    const { store, host, limits } = this.#context;
+    const { store } = this.#context;
     for (;;) {
       const key = segmentKey(this.chainId, (this.#head as ChainHead).size);
-      const bytes = await withTimeout(store.read(key), host, limits.callTimeoutMs, 'read', key);
+      const bytes = await store.read(key);
       if (bytes === undefined) return;
       // Seen is not yet durable: no answer may be built on it before.
-      await withTimeout(store.settle(segmentPrefix(this.chainId)), host, limits.callTimeoutMs, 'settle', key);
+      await store.settle(segmentPrefix(this.chainId));
       this.#adopt(bytes);
     }
   }
