@@ -13,7 +13,7 @@ const COUNTER = '0'.repeat(COUNTER_DIGITS);
 function order(counter: string): object {
   return {
     action: 'order.create',
-    actor: { type: 'user', id: 'usr_41', name: 'Zoë' },
+    actor: { type: 'user', id: 'u_41', name: 'Zoë' },
     occurredAt: '2026-03-14T09:26:53Z',
     targets: [{ type: 'order', id: `ord_${counter}` }],
     context: {
@@ -25,7 +25,7 @@ function order(counter: string): object {
     outcome: 'success',
     metadata: { symbol: 'ASML', side: 'buy', qty: 250, price: '912.40' },
     category: 'user',
-    schemaVersion: 1,
+    schemaVersion: '1',
   };
 }
 

@@ -67,7 +67,8 @@ export class Service {
       [...NODE_OPTIONS, ...profiling, options.cli, 'serve', '--data-dir', dataFolder, '--port', String(port)],
       {
         logFile: join(options.folder, 'service.log'),
-        env: { ...process.env, INDELIBLE_ADMIN_TOKEN: token, NODE_ENV: 'production' },
+        cwd: options.folder,
+        env: { ...cleanEnvironment(), INDELIBLE_ADMIN_TOKEN: token },
       },
     );
     return new Service(options, token, server, port);
@@ -147,6 +148,12 @@ function dataFolderOf(folder: string): string {
   return join(folder, 'service-data');
 }
 
+/** Defaults are what is measured: neither the caller's settings nor a config file in its folder count. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  const ours = Object.entries(process.env).filter(([name]) => !name.startsWith('INDELIBLE_'));
+  return { ...Object.fromEntries(ours), NODE_ENV: 'production' };
+}
+
 function procFile(pid: number, name: string): string | undefined {
   const path = `/proc/${pid}/${name}`;
   return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
@@ -163,7 +170,11 @@ export async function verifyChain(options: ServiceOptions, chain: string): Promi
       ...['--import', fileURLToPath(PEAK_MEMORY), options.cli],
       ...['verify', '--data-dir', dataFolderOf(options.folder), '--chain', chain, '--json'],
     ],
-    { deadlineSeconds: 300, env: { ...process.env, INDELIBLE_BENCH_PEAK_FILE: peakFile } },
+    {
+      deadlineSeconds: 300,
+      cwd: options.folder,
+      env: { ...cleanEnvironment(), INDELIBLE_BENCH_PEAK_FILE: peakFile },
+    },
   );
   try {
     const report = JSON.parse(stdout) as { readonly verdict: string; readonly entriesChecked: number | string };
