@@ -3,16 +3,20 @@
  * (command line, tests); `startService` adds HTTP and what it needs.
  */
 import { randomInt } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { Tokens } from './access/tokens.js';
 import type { Config } from './config.js';
+import type { ExportService, Readiness, VerificationService } from './http/deps.js';
+import { Metrics } from './http/metrics.js';
+import { createHttpServer } from './http/server.js';
 import { LedgerError } from './ledger/errors.js';
 import { formatMicros, newWriterId, systemHost } from './ledger/host.js';
 import { Ledger } from './ledger/ledger.js';
 import { establishTrust } from './ledger/trust.js';
 import type { ChainTrust } from './ledger/trust.js';
-import type { Segment } from './core/segment.js';
 import type { SearchIndex } from './search/search-index.js';
 import { SqliteSearchIndex } from './search/sqlite.js';
 import { LocalKeySigner } from './signing/local-key.js';
@@ -56,11 +60,12 @@ export interface OpenLedger {
 }
 
 /** @throws DeploymentError, StoreError, SignerError, ViewError: each says what to do */
-export async function openLedger(config: Config, log: Logger, onCommitted: (segment: Segment, own: boolean) => void = () => undefined): Promise<OpenLedger> {
+export async function openLedger(config: Config, log: Logger, metrics?: Metrics): Promise<OpenLedger> {
   const paths = dataPaths(config.dataDir);
-  const store = await FilesystemStore.open(paths.worm);
-  const report = await selfTest(store);
+  const folder = await FilesystemStore.open(paths.worm);
+  const report = await selfTest(folder);
   log.debug({ report }, 'store self-test passed');
+  const store = metrics?.measured(folder) ?? folder;
   const signer = await LocalKeySigner.open(paths.keys);
   const retention = (): Retention => ({
     mode: 'governance',
@@ -89,7 +94,7 @@ export async function openLedger(config: Config, log: Logger, onCommitted: (segm
       callTimeoutMs: config.storeTimeoutMs,
     },
     retention,
-    onCommitted,
+    onCommitted: (segment, own) => metrics?.segment(segment.count, own),
     onTrouble: (chainId, error) => {
       const halted = error instanceof LedgerError && error.code === 'chain_halted';
       log[halted ? 'error' : 'warn']({ chainId, err: error }, halted ? 'chain halted' : 'commit trouble');
@@ -113,4 +118,77 @@ export async function openLedger(config: Config, log: Logger, onCommitted: (segm
       await store.close();
     },
   };
+}
+
+export interface Service {
+  readonly url: string;
+  readonly port: number;
+  /** The admin token, if this start made it: to be shown once. It is kept nowhere. */
+  readonly newToken: string | undefined;
+  /** Takes nothing new, finishes what was accepted, within the configured time. */
+  close(): Promise<void>;
+}
+
+/** @throws as openLedger; TokenError; Node's error where the address can't be listened on */
+export async function startService(config: Config, log: Logger): Promise<Service> {
+  const metrics = new Metrics();
+  const opened = await openLedger(config, log, metrics);
+  try {
+    const { tokens, issued } = await Tokens.open(dataPaths(config.dataDir).access, {
+      adminToken: config.adminToken,
+      now: formatMicros(systemHost.micros()),
+    });
+    metrics.observe({
+      queuedEntries: () => [...opened.ledger.open()].reduce((sum, chain) => sum + chain.queuedEntries, 0),
+      viewLag: () => opened.view.backlog,
+    });
+    const http = createHttpServer({
+      ledger: opened.ledger,
+      trust: opened.trust,
+      search: opened.search,
+      access: tokens,
+      verification: undefined as unknown as VerificationService,
+      exports: undefined as unknown as ExportService,
+      metrics,
+      log,
+      version: packageVersion(),
+      readiness: () => Promise.resolve(readinessOf(opened)),
+    });
+    const { port } = await http.listen(config.port, config.host);
+    const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+    return {
+      url: `http://${host}:${port}`,
+      port,
+      newToken: issued,
+      async close() {
+        // First the answers: what was accepted is committed while its callers still listen.
+        await http.close(config.shutdownMs);
+        await opened.close();
+      },
+    };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+function readinessOf({ ledger, view }: OpenLedger): Readiness {
+  const unsettled = [...ledger.open()].filter((chain) => chain.unsettled).map((chain) => chain.chainId);
+  const behind = [...ledger.open()].filter((chain) => chain.head !== undefined && !chain.indexed).map((chain) => chain.chainId);
+  return {
+    ready: unsettled.length === 0,
+    checks: [
+      unsettled.length === 0
+        ? { name: 'store', status: 'ok' }
+        : { name: 'store', status: 'failed', detail: `commits of ${unsettled.length} chains can not be settled` },
+      view.failure === undefined && behind.length === 0
+        ? { name: 'view', status: 'ok' }
+        : { name: 'view', status: 'degraded', detail: view.failure?.message ?? `the index of ${behind.length} chains is being built` },
+    ],
+  };
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
