@@ -2,9 +2,9 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 
-export const link = promisify(fs.link);
 export const unlink = promisify(fs.unlink);
 export const lstat = promisify(fs.lstat);
+const link = promisify(fs.link);
 const open = promisify(fs.open);
 const close = promisify(fs.close);
 const fstat = promisify(fs.fstat);
@@ -19,6 +19,29 @@ const O_NOATIME = (fs.constants as { O_NOATIME?: number }).O_NOATIME ?? 0;
 
 /** No object of ours comes near; a larger file is foreign, and reading it would exhaust the memory. */
 const MAX_OBJECT_BYTES = 1 << 30;
+
+/** lstat with times to the nanosecond. */
+export function lstatExact(path: string): Promise<fs.BigIntStats> {
+  return lstat(path, { bigint: true });
+}
+
+/** False if the name is taken. */
+export async function linkIfAbsent(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** To `catch` with, where "there is no such file" is an answer. */
+export function absent(error: unknown): undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+  throw error;
+}
 
 export class NotAPlainFile extends Error {
   override readonly name = 'NotAPlainFile';

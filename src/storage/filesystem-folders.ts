@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { SharedRun } from './shared-run.js';
 
 const open = promisify(fs.open);
 const close = promisify(fs.close);
@@ -29,8 +30,7 @@ export class Folder {
   readonly #inode: bigint;
   #users = 0;
   #retired = false;
-  #running: Promise<void> | undefined;
-  #next: Promise<void> | undefined;
+  readonly #flushes = new SharedRun(() => this.#flush());
 
   constructor(path: string, fd: number, inode: bigint) {
     this.path = path;
@@ -41,30 +41,14 @@ export class Folder {
   /**
    * Returns when every name that was in the folder before the call survives power loss.
    *
-   * A flush that began before the call may have missed the caller's name, so it doesn't count: all callers
-   * that arrive during one flush share the next.
+   * All callers that arrive during one flush share the next.
    *
    * Known hole: after a flush that failed, Linux may report the next one as successful although the names
    * of the first are lost. On ext4, XFS and btrfs a folder that can't be written stops the journal, and
    * every later flush fails too, so for folders (unlike for file data) the error stays.
    */
   sync(): Promise<void> {
-    if (this.#running === undefined) return this.#start();
-    this.#next ??= this.#running
-      .catch(() => undefined) // reported to those who waited for it
-      .then(() => {
-        this.#next = undefined;
-        return this.#start();
-      });
-    return this.#next;
-  }
-
-  #start(): Promise<void> {
-    const flush = this.#flush().finally(() => {
-      if (this.#running === flush) this.#running = undefined;
-    });
-    this.#running = flush;
-    return flush;
+    return this.#flushes.fresh();
   }
 
   async #flush(): Promise<void> {

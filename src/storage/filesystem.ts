@@ -11,12 +11,23 @@
  * `strictatime` lets other programs overwrite it by reading.
  */
 import { randomBytes } from 'node:crypto';
-import fs from 'node:fs';
-import { mkdir, open, readdir, realpath, rm, type FileHandle } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { mkdir, realpath, rm, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import {
+  absent,
+  kindOf,
+  linkIfAbsent,
+  lstat,
+  NotAPlainFile,
+  readWhole,
+  syncFile,
+  unlink,
+  writeDurably,
+} from './filesystem-files.js';
 import { Folders } from './filesystem-folders.js';
-import { kindOf, link, lstat, NotAPlainFile, readWhole, syncFile, unlink, writeDurably } from './filesystem-files.js';
 import { Listing, TEMP } from './filesystem-listing.js';
+import { linksCountFolders, makeRoot, removeDebris, timeOf, tryFileSystem } from './filesystem-open.js';
 import {
   assertKey,
   assertLimit,
@@ -39,9 +50,6 @@ import {
  */
 const ONLY_VERSION = 'null';
 
-/** After this long an unfinished file is debris of a process that died. See `removeDebris`. */
-const DEBRIS_AGE_MS = 3_600_000;
-
 /** Errors of link(2) after which the name certainly was not made. Any other (EIO, a lost reply of NFS) says nothing. */
 const NOT_LINKED = new Set('EACCES EDQUOT ELOOP EMLINK ENAMETOOLONG ENOENT ENOSPC ENOTDIR EPERM EROFS EXDEV'.split(' '));
 
@@ -58,11 +66,11 @@ export class FilesystemStore implements WormStore {
   #created = 0;
   #closed = false;
 
-  private constructor(root: string, clock: FileHandle) {
+  private constructor(root: string, clock: FileHandle, countsFolders: boolean) {
     this.location = root;
     this.#clock = clock;
     this.#folders = new Folders(root);
-    this.#listing = new Listing(root, () => timeOf(clock));
+    this.#listing = new Listing(root, { clock: () => timeOf(clock), linksCountFolders: countsFolders });
   }
 
   /**
@@ -74,10 +82,12 @@ export class FilesystemStore implements WormStore {
     try {
       await makeRoot(path);
       const real = await realpath(path);
-      await mkdir(join(real, TEMP), { recursive: true });
-      const clock = await tryFileSystem(real);
-      await removeDebris(join(real, TEMP), Number((await timeOf(clock)) / 1_000_000n));
-      return new FilesystemStore(real, clock);
+      const temp = join(real, TEMP);
+      await mkdir(temp, { recursive: true });
+      const countsFolders = await linksCountFolders(real);
+      const clock = await tryFileSystem(real, temp);
+      await removeDebris(temp, Number((await timeOf(clock)) / 1_000_000n));
+      return new FilesystemStore(real, clock, countsFolders);
     } catch (error) {
       throw error instanceof StoreError ? error : new StoreError('open', path, 'no', error);
     }
@@ -228,18 +238,7 @@ export class FilesystemStore implements WormStore {
   }
 }
 
-/** False if the name is taken. */
-async function linkIfAbsent(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-function retentionOf(status: fs.Stats): StoredVersion['retention'] {
+function retentionOf(status: Stats): StoredVersion['retention'] {
   // A file that may be written to is not committed, whatever its times are.
   if ((status.mode & 0o222) !== 0) return 'none';
   // Not later than the last change: an ordinary access time, of a file that came here by other ways.
@@ -266,82 +265,3 @@ const FOLDER_PROMISES: readonly StorePromise[] = [
     detail: 'read-only file, access time = retain until (enforced by SnapLock and SmartLock file systems, by no other).',
   },
 ];
-
-function absent(error: unknown): undefined {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-  throw error;
-}
-
-/** Makes the root, and its name durable: an audit log in a folder that is gone after a power failure is gone. */
-async function makeRoot(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o750 });
-  if (first === undefined) return;
-  for (let folder = resolve(path, '..'); ; folder = resolve(folder, '..')) {
-    await syncFolder(folder);
-    if (folder.length < first.length) return;
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Returns an open file without a name, by which to ask the file system for its time. */
-async function tryFileSystem(root: string): Promise<FileHandle> {
-  const probe = join(root, TEMP, `${process.pid}-${randomBytes(8).toString('hex')}-probe`);
-  const handle = await open(probe, 'wx', 0o600);
-  try {
-    try {
-      await handle.sync();
-      if (!(await linkIfAbsent(probe, `${probe}-link`))) throw new Error('a new name is taken already');
-      if (await linkIfAbsent(probe, `${probe}-link`)) throw new Error('the second link to the same name succeeded');
-      for (const folder of [root, join(root, TEMP)]) await syncFolder(folder);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new StoreError(
-        'open',
-        root,
-        'no',
-        new Error(
-          `this file system can't hold a log: it needs hard links that fail if the name is taken, and folders ` +
-            `that can be flushed (ext4, XFS, btrfs, ZFS, tmpfs, APFS and NFS do): ${why}`,
-          { cause: error },
-        ),
-      );
-    } finally {
-      await rm(probe, { force: true });
-      await rm(`${probe}-link`, { force: true });
-    }
-    return handle;
-  } catch (error) {
-    await handle.close();
-    throw error;
-  }
-}
-
-/** What the file system stamps on a change made now. */
-async function timeOf(clock: FileHandle): Promise<bigint> {
-  await clock.write('x', 0);
-  return (await clock.stat({ bigint: true })).mtimeNs;
-}
-
-/**
- * Removes what processes that died have left. By age alone: process numbers mean nothing between
- * containers that share the folder. Should the writer live after all (a suspended machine), its link(2)
- * fails as there is no such file, which means "certainly not stored", and it writes the object again.
- */
-async function removeDebris(temp: string, nowMs: number): Promise<void> {
-  for (const name of await readdir(temp)) {
-    const path = join(temp, name);
-    const status = await lstat(path).catch(absent);
-    if (status !== undefined && nowMs - Math.max(status.mtimeMs, status.ctimeMs) > DEBRIS_AGE_MS) {
-      await rm(path, { recursive: true, force: true });
-    }
-  }
-}

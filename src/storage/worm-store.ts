@@ -50,9 +50,7 @@ export interface WormStore {
   /**
    * Keys that start with `prefix`, in ascending byte order, from `from` on (inclusive), at most `limit`
    * (1–1,000). `more` says whether there are further ones. A key hidden by a delete marker is listed.
-   * Every key created before the call is there; with `continues`, every key created before the listing
-   * that page began. (A walk over a million keys of a living chain then costs one reading of the
-   * folder, not a thousand: see `everyKey`.)
+   * Every key created before the call is there, unless the options say that less will do.
    * @throws StoreError
    */
   list(prefix: string, options: ListOptions): Promise<KeyPage>;
@@ -89,8 +87,18 @@ export interface WormStore {
 export interface ListOptions {
   readonly from?: string | undefined;
   readonly limit: number;
-  /** An earlier page of the same walk. An adapter may ignore it. */
+  /**
+   * An earlier page of the same walk: keys created since the walk began may be missing. An adapter may
+   * ignore it; a folder is then read once for a walk over a million keys of a living chain, not a
+   * thousand times (see `everyKey`).
+   */
   readonly continues?: KeyPage | undefined;
+  /**
+   * Keys created lately, by this process or another, may be missing. For who can tell by the objects
+   * whether the answer is right, and asks again without it if not. An adapter may ignore it; a folder of
+   * 300,000 names takes most of a second to read, and a living chain changes its folder all the time.
+   */
+  readonly mayBeStale?: boolean | undefined;
 }
 
 /** One thing a store does for an audit log, and whether this store does it. */

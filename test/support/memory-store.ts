@@ -22,6 +22,11 @@ interface StoredObject {
   readonly retention: Retention;
 }
 
+interface Contents {
+  readonly objects: Map<string, StoredObject>;
+  sorted: string[] | undefined;
+}
+
 export interface MemoryStoreOptions {
   /** Milliseconds since 1970. */
   readonly now?: () => number;
@@ -31,37 +36,43 @@ export class MemoryStore implements WormStore {
   readonly kind = 'memory';
   readonly location = 'memory';
   readonly versioned = false;
-  readonly #objects = new Map<string, StoredObject>();
-  #sorted: string[] | undefined;
+  readonly #contents: Contents;
   readonly #now: () => number;
   #closed = false;
 
-  constructor(options: MemoryStoreOptions = {}) {
+  constructor(options: MemoryStoreOptions = {}, contents: Contents = { objects: new Map(), sorted: undefined }) {
     this.#now = options.now ?? (() => 0);
+    this.#contents = contents;
+  }
+
+  /** A second client of the same objects. */
+  another(): MemoryStore {
+    return new MemoryStore({ now: this.#now }, this.#contents);
   }
 
   async create(key: string, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome> {
     assertKey(key);
     retainUntilMs(retention);
     // Taken before anything is awaited: a caller that changes its buffer afterwards changes nothing here.
-    const copy = bytes.slice();
+    // (Not `slice`: that of a Buffer is a view.)
+    const copy = new Uint8Array(bytes);
     await this.#answer('create', key);
-    if (this.#objects.has(key)) return { outcome: 'exists' };
-    this.#objects.set(key, { bytes: copy, retention: { ...retention }, storedAt: new Date(this.#now()).toISOString() });
-    this.#sorted = undefined;
+    if (this.#contents.objects.has(key)) return { outcome: 'exists' };
+    this.#contents.objects.set(key, { bytes: copy, retention: { ...retention }, storedAt: new Date(this.#now()).toISOString() });
+    this.#contents.sorted = undefined;
     return { outcome: 'created', versionId: 'null' };
   }
 
   async read(key: string, versionId = 'null'): Promise<Uint8Array | undefined> {
     assertKey(key);
     await this.#answer('read', key);
-    return versionId === 'null' ? this.#objects.get(key)?.bytes.slice() : undefined;
+    return versionId === 'null' ? this.#contents.objects.get(key)?.bytes.slice() : undefined;
   }
 
   async versions(key: string): Promise<readonly StoredVersion[]> {
     assertKey(key);
     await this.#answer('versions', key);
-    const found = this.#objects.get(key);
+    const found = this.#contents.objects.get(key);
     if (found === undefined) return [];
     const { storedAt, retention } = found;
     return [{ versionId: 'null', deleteMarker: false, size: found.bytes.length, storedAt, retention }];
@@ -73,11 +84,11 @@ export class MemoryStore implements WormStore {
     await this.#answer('list', prefix);
     const { from = '', limit } = options;
     // Keys are ASCII: the order of their UTF-16 units is that of their bytes.
-    this.#sorted ??= [...this.#objects.keys()].sort();
-    const start = lowerBound(this.#sorted, from > prefix ? from : prefix);
+    const sorted = (this.#contents.sorted ??= [...this.#contents.objects.keys()].sort());
+    const start = lowerBound(sorted, from > prefix ? from : prefix);
     const keys: string[] = [];
     for (let i = start; keys.length <= limit; i++) {
-      const key = this.#sorted[i];
+      const key = sorted[i];
       if (key?.startsWith(prefix) !== true) break;
       keys.push(key);
     }
@@ -102,17 +113,17 @@ export class MemoryStore implements WormStore {
 
   /** For a test's last look: everything that is stored. */
   snapshot(): ReadonlyMap<string, Uint8Array> {
-    return new Map([...this.#objects].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, { bytes }]) => [key, bytes.slice()]));
+    return new Map([...this.#contents.objects].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, { bytes }]) => [key, bytes.slice()]));
   }
 
   /** What an attacker with the disk can do, and the contract can't. */
   tamper(key: string, bytes: Uint8Array | undefined): void {
-    const found = this.#objects.get(key);
-    this.#sorted = undefined;
-    if (bytes === undefined) this.#objects.delete(key);
+    const found = this.#contents.objects.get(key);
+    this.#contents.sorted = undefined;
+    if (bytes === undefined) this.#contents.objects.delete(key);
     else {
       const retention: Retention = found?.retention ?? { mode: 'governance', retainUntil: '1970-01-01T00:00:00Z' };
-      this.#objects.set(key, { bytes: bytes.slice(), retention, storedAt: found?.storedAt ?? '1970-01-01T00:00:00.000Z' });
+      this.#contents.objects.set(key, { bytes: new Uint8Array(bytes), retention, storedAt: found?.storedAt ?? '1970-01-01T00:00:00.000Z' });
     }
   }
 

@@ -1,0 +1,87 @@
+/** What a filesystem store does once, when it opens. */
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { mkdir, open, readdir, rm, statfs, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { absent, linkIfAbsent, lstat } from './filesystem-files.js';
+import { StoreError } from './worm-store.js';
+
+/** After this long an unfinished file is debris of a process that died. See `removeDebris`. */
+const DEBRIS_AGE_MS = 3_600_000;
+
+/** ext2/3/4, XFS, tmpfs, ZFS: a folder has two links and one more for each folder in it. Others (btrfs, overlay) don't count. */
+const COUNTS_FOLDERS = new Set([0xef53, 0x58465342, 0x01021994, 0x2fc12fc1]);
+
+/** Makes the root, and its name durable: a log in a folder that a power failure takes away is lost with it. */
+export async function makeRoot(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: 0o750 });
+  if (first === undefined) return;
+  for (let made = path; ; made = dirname(made)) {
+    await syncFolder(dirname(made));
+    if (made === first || made === dirname(made)) return;
+  }
+}
+
+/**
+ * Tries what the store lives by. Returns an open file without a name, by which to ask the file system for
+ * its time. @throws StoreError naming what is missing
+ */
+export async function tryFileSystem(root: string, temp: string): Promise<FileHandle> {
+  const probe = join(temp, `${process.pid}-${randomBytes(8).toString('hex')}-probe`);
+  const handle = await open(probe, 'wx', 0o600);
+  try {
+    try {
+      await handle.sync();
+      if (!(await linkIfAbsent(probe, `${probe}-link`))) throw new Error('a new name is taken already');
+      if (await linkIfAbsent(probe, `${probe}-link`)) throw new Error('a second link of the same name succeeded');
+      for (const folder of [root, temp]) await syncFolder(folder);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      const needs =
+        'a log needs a file system with hard links that fail if the name is taken, and with folders that can be ' +
+        `flushed (ext4, XFS, btrfs, ZFS, tmpfs, APFS and NFS have them): ${why}`;
+      throw new StoreError('open', root, 'no', new Error(needs, { cause: error }));
+    } finally {
+      await rm(probe, { force: true });
+      await rm(`${probe}-link`, { force: true });
+    }
+    return handle;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** What the file system stamps on a change made now, in nanoseconds. */
+export async function timeOf(clock: FileHandle): Promise<bigint> {
+  await clock.write('x', 0);
+  return (await clock.stat({ bigint: true })).mtimeNs;
+}
+
+export async function linksCountFolders(root: string): Promise<boolean> {
+  return process.platform === 'linux' && COUNTS_FOLDERS.has((await statfs(root)).type);
+}
+
+/**
+ * Removes what processes that died have left. By age alone: process numbers mean nothing between
+ * containers that share the folder. Should the writer live after all (a suspended machine), its link(2)
+ * fails as there is no such file, which means "certainly not stored", and its caller is told so.
+ */
+export async function removeDebris(temp: string, nowMs: number): Promise<void> {
+  for (const name of await readdir(temp)) {
+    const path = join(temp, name);
+    const status = await lstat(path).catch(absent);
+    if (status !== undefined && nowMs - Math.max(status.mtimeMs, status.ctimeMs) > DEBRIS_AGE_MS) {
+      await rm(path, { recursive: true, force: true });
+    }
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
