@@ -11,6 +11,8 @@ const MAX_DEPTH = 32;
 
 type Members = Readonly<Record<string, unknown>>;
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 /**
  * @param payload an entry's payload, or its parsed envelope. The envelope must be a valid one (docs/format.md
  *   §1); the event may be any object: members of another type than expected are left out.
@@ -31,24 +33,26 @@ export function searchDocument(payload: string | object): SearchDocument {
   const actor = members(event['actor']);
   const context = members(event['context']);
   const targets = Array.isArray(event['targets']) ? event['targets'].map(members) : [];
-  return {
+  const document: Mutable<SearchDocument> = {
     chainId,
     sequence,
     entryId,
     receivedAt,
-    ...optional('occurredAt', event['occurredAt']),
     action: text(event['action']),
     actorType: text(actor['type']),
     actorId: text(actor['id']),
-    ...optional('actorName', actor['name']),
-    ...optional('outcome', event['outcome']),
-    ...optional('category', event['category']),
-    ...optional('ip', context['ip']),
-    ...optional('requestId', context['requestId']),
-    ...optional('traceId', context['traceId']),
     targets: targets.map((target) => `${text(target['type'])}:${text(target['id'])}`),
     text: freeText(event, actor, targets),
   };
+  // One by one rather than by name: this runs for each entry, and computed names made it twice as slow.
+  if (typeof event['occurredAt'] === 'string') document.occurredAt = event['occurredAt'];
+  if (typeof actor['name'] === 'string') document.actorName = actor['name'];
+  if (typeof event['outcome'] === 'string') document.outcome = event['outcome'];
+  if (typeof event['category'] === 'string') document.category = event['category'];
+  if (typeof context['ip'] === 'string') document.ip = context['ip'];
+  if (typeof context['requestId'] === 'string') document.requestId = context['requestId'];
+  if (typeof context['traceId'] === 'string') document.traceId = context['traceId'];
+  return document;
 }
 
 /** The id of a target written `type:id`: what follows the first colon (ids hold colons, types do not). */
@@ -58,28 +62,25 @@ export function targetId(target: string): string {
 
 /** What a person would type to find the entry again. Request and trace ids have filters of their own. */
 function freeText(event: Members, actor: Members, targets: readonly Members[]): string {
-  const parts: string[] = [];
-  add(parts, event['action']);
-  add(parts, event['reason']);
-  add(parts, actor['name']);
-  add(parts, actor['id']);
+  let joined = text(event['action']);
+  joined = joinString(joined, event['reason']);
+  joined = joinString(joined, actor['name']);
+  joined = joinString(joined, actor['id']);
   for (const target of targets) {
-    add(parts, target['name']);
-    add(parts, target['id']);
+    joined = joinString(joined, target['name']);
+    joined = joinString(joined, target['id']);
   }
-  addStrings(parts, event['metadata'], 0);
-  return cut(parts.join(' '));
+  return cut(joinStrings(joined, event['metadata'], 0));
 }
 
-function add(parts: string[], value: unknown): void {
-  if (typeof value === 'string' && value !== '') parts.push(value);
+function joinString(joined: string, value: unknown): string {
+  if (typeof value !== 'string' || value === '') return joined;
+  return joined === '' ? value : `${joined} ${value}`;
 }
 
-function addStrings(parts: string[], value: unknown, depth: number): void {
-  if (typeof value === 'string') add(parts, value);
-  else if (typeof value === 'object' && value !== null && depth < MAX_DEPTH) {
-    for (const part of Object.values(value)) addStrings(parts, part, depth + 1);
-  }
+function joinStrings(joined: string, value: unknown, depth: number): string {
+  if (typeof value !== 'object' || value === null || depth === MAX_DEPTH) return joinString(joined, value);
+  return Object.values(value).reduce<string>((longer, part) => joinStrings(longer, part, depth + 1), joined);
 }
 
 /** At most 8 KiB of UTF-8, cut between characters. */
@@ -98,8 +99,4 @@ function members(value: unknown): Members {
 
 function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
-}
-
-function optional<K extends string>(name: K, value: unknown): Partial<Record<K, string>> {
-  return typeof value === 'string' ? ({ [name]: value } as Partial<Record<K, string>>) : NONE as Partial<Record<K, string>>;
 }

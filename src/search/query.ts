@@ -148,11 +148,8 @@ function fingerprint(query: SearchQuery): string {
   return hash53(JSON.stringify([query.order, ...decisive]));
 }
 
-/**
- * A 53-bit hash of a text (two multiplicative 32-bit lanes), in base 36. For telling values apart, not for
- * security: whoever uses it must live with a collision.
- */
-export function hash53(text: string): string {
+/** A 53-bit hash in base 36, for telling queries apart; a collision costs a less clear answer. */
+function hash53(text: string): string {
   let a = 0x9e3779b9;
   let b = 0x41c6ce57;
   for (let i = 0; i < text.length; i++) {

@@ -25,6 +25,9 @@ const CHECKPOINT_PAGES = 16_384;
  * `pending` holds the payloads of segments whose documents are not searchable yet: ids, positions and tiles
  * are what appends wait for, the search index is worked off behind them.
  *
+ * `automerge`: pieces of the inverted index merged into one at a time. With the default of 4 each posting is
+ * rewritten twice as often, with 64 a search looks into twice as many pieces.
+ *
  * `documents.id` and the rowid of `terms` are number × 2^33 + sequence. `terms` is an inverted index without
  * content, positions or sizes: only "which documents hold this term".
  */
@@ -51,13 +54,13 @@ const SCHEMA = `
     PRIMARY KEY (chain, level, tile)
   );
   CREATE TABLE pending (
-    id INTEGER PRIMARY KEY, chain INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
-    payloads TEXT NOT NULL
+    id INTEGER PRIMARY KEY, chain INTEGER NOT NULL, first INTEGER NOT NULL, payloads TEXT NOT NULL
   );
   CREATE TABLE documents (id INTEGER PRIMARY KEY, received_at TEXT NOT NULL, document TEXT NOT NULL);
   CREATE VIRTUAL TABLE terms USING fts5 (
     term, content='', columnsize=0, detail=none, tokenize='ascii'
   );
+  INSERT INTO terms (terms, rank) VALUES ('automerge', 32), ('crisismerge', 96);
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;

@@ -151,18 +151,22 @@ export class View {
 
   /** @throws ViewError; RangeError if the segment contradicts itself */
   addSegment(segment: ViewSegment): AddOutcome {
-    const [outcome] = this.addSegments([segment]);
+    const [outcome] = this.addSegments([segment], 'now');
     if (outcome === undefined) throw new RangeError('no outcome');
     return outcome;
   }
 
-  /** Adds segments, in this order, in one transaction: all outcomes hold, or an error is thrown and none does. */
-  addSegments(segments: readonly ViewSegment[]): AddOutcome[] {
+  /**
+   * Adds segments, in this order, in one transaction: all outcomes hold, or an error is thrown and none does.
+   * @param documents when they become searchable: in this transaction, or by `maintain`, which takes three
+   *   times as long as everything else
+   */
+  addSegments(segments: readonly ViewSegment[], documents: 'now' | 'later'): AddOutcome[] {
     segments.forEach(checkSegment);
     return attempt(() => {
       // Of the processes that share the file one adds a segment; the others should not take the lock for it.
       if (segments.every((segment) => this.#isAlready(segment))) return segments.map(() => 'already' as const);
-      return this.#db.transaction(() => segments.map((segment) => this.#add(segment))).immediate();
+      return this.#db.transaction(() => segments.map((segment) => this.#add(segment, documents))).immediate();
     });
   }
 
@@ -177,7 +181,7 @@ export class View {
     return held !== undefined && Buffer.compare(held, segment.leafHashes.subarray(-32)) === 0;
   }
 
-  #add(segment: ViewSegment): AddOutcome {
+  #add(segment: ViewSegment, documents: 'now' | 'later'): AddOutcome {
     const { chainId, firstSequence, payloads } = segment;
     let chain = this.#statements.chain.get(chainId);
     const size = chain?.size ?? 0;
@@ -197,8 +201,13 @@ export class View {
     });
     this.#tiles.append(number, firstSequence, segment.leafHashes);
     this.#statements.addSegment.run(number, firstSequence, payloads.length);
-    this.#statements.addPending.run(number, firstSequence, payloads.length, payloads.join('\n'));
     this.#statements.extend.run(end, segment.lastEntryHash, number);
+    // Documents come in order: behind pending ones these are pending too.
+    if (documents === 'later' || this.#documents.chain(chainId)?.indexed !== firstSequence) {
+      this.#statements.addPending.run(number, firstSequence, payloads.join('\n'));
+    } else {
+      this.#index(chainId, firstSequence, payloads);
+    }
     return 'added';
   }
 
@@ -238,14 +247,17 @@ export class View {
     for (let done = 0; done < entries; ) {
       const row = this.#statements.nextPending.get();
       if (row === undefined) return;
-      const chain = this.#documents.chain(row.chainId);
-      if (chain === undefined) return;
       const payloads = row.payloads.split('\n');
-      const documents = payloads.map((payload, i) => this.#document(payload, row.chainId, row.first + i));
-      this.#documents.append(chain, documents);
+      this.#index(row.chainId, row.first, payloads);
       this.#statements.dropPending.run(row.id);
       done += payloads.length;
     }
+  }
+
+  #index(chainId: string, first: number, payloads: readonly string[]): void {
+    const chain = this.#documents.chain(chainId);
+    const documents = payloads.map((payload, i) => this.#document(payload, chainId, first + i));
+    if (chain !== undefined) this.#documents.append(chain, documents);
   }
 
   /** What cannot be read is still there and must not stop the entries behind it from being found. */
@@ -348,7 +360,7 @@ function prepareStatements(db: Sqlite) {
     // A chain holds an id once. Should a store ever hold it twice, the first stays the answer.
     addId: db.prepare<[number, string, number]>('INSERT OR IGNORE INTO ids (chain, entry_id, sequence) VALUES (?, ?, ?)'),
     addSegment: db.prepare<[number, number, number]>('INSERT INTO segments (chain, first, count) VALUES (?, ?, ?)'),
-    addPending: db.prepare<[number, number, number, string]>('INSERT INTO pending (chain, first, count, payloads) VALUES (?, ?, ?, ?)'),
+    addPending: db.prepare<[number, number, string]>('INSERT INTO pending (chain, first, payloads) VALUES (?, ?, ?)'),
     somePending: db.prepare<[], number>('SELECT 1 FROM pending JOIN chains ON number = chain WHERE chain_id IS NOT NULL LIMIT 1').pluck(),
     nextPending: db.prepare<[], PendingRow>(
       `SELECT id, chain_id AS chainId, first, payloads FROM pending JOIN chains ON number = chain

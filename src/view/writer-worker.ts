@@ -81,7 +81,9 @@ function addBatch(target: View): void {
     batch.push(segment);
     entries += segment.payloads.length;
   }
-  const outcomes = target.addSegments(batch);
+  // While we keep up, documents are searchable at once and never written twice.
+  const keepsUp = batch.length === queue.length && entries <= STEP;
+  const outcomes = target.addSegments(batch, keepsUp ? 'now' : 'later');
   // Only now: what failed is tried again.
   queue.splice(0, batch.length);
   const chains = new Map<string, { chainId: string; posted: number; size: number; gap: boolean }>();
