@@ -15,6 +15,8 @@ const APPLICATION_ID = 0x496e6476;
 const SCHEMA_VERSION = 1;
 /** Milliseconds to wait for another process's write; it holds the lock for one batch, some tens of milliseconds. */
 const BUSY_TIMEOUT = 10_000;
+/** Readers wait only while a process recovers or closes the file; and they hold up requests. */
+const READER_TIMEOUT = 1_000;
 /** Pages (of 4 KiB) in the write-ahead log before it is copied into the file: few, large, synced copies. */
 const CHECKPOINT_PAGES = 16_384;
 
@@ -25,11 +27,8 @@ const CHECKPOINT_PAGES = 16_384;
  * `pending` holds the payloads of segments whose documents are not searchable yet: ids, positions and tiles
  * are what appends wait for, the search index is worked off behind them.
  *
- * `automerge`: pieces of the inverted index merged into one at a time. With the default of 4 each posting is
- * rewritten twice as often, with 64 a search looks into twice as many pieces.
- *
- * `documents.id` and the rowid of `terms` are number × 2^33 + sequence. `terms` is an inverted index without
- * content, positions or sizes: only "which documents hold this term".
+ * `documents.id` is number × 2^33 + sequence. `shards` are the parts of the inverted index, each with a table
+ * `terms_<shard>` made when it is begun; `extents` say which sequences of a chain a shard holds.
  */
 const SCHEMA = `
   CREATE TABLE chains (
@@ -57,10 +56,14 @@ const SCHEMA = `
     id INTEGER PRIMARY KEY, chain INTEGER NOT NULL, first INTEGER NOT NULL, payloads TEXT NOT NULL
   );
   CREATE TABLE documents (id INTEGER PRIMARY KEY, received_at TEXT NOT NULL, document TEXT NOT NULL);
-  CREATE VIRTUAL TABLE terms USING fts5 (
-    term, content='', columnsize=0, detail=none, tokenize='ascii'
+  CREATE TABLE shards (
+    shard INTEGER PRIMARY KEY, documents INTEGER NOT NULL, oldest TEXT NOT NULL, newest TEXT NOT NULL,
+    merged INTEGER NOT NULL
   );
-  INSERT INTO terms (terms, rank) VALUES ('automerge', 32), ('crisismerge', 96);
+  CREATE TABLE extents (
+    chain INTEGER NOT NULL, shard INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    PRIMARY KEY (chain, shard)
+  ) WITHOUT ROWID;
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
@@ -105,7 +108,7 @@ export function openOrRemake<T>(
 /** Opens an existing view for reading only. @throws ViewError */
 export function openReadonly<T>(file: string, use: (db: Sqlite) => T): T {
   try {
-    const db = new Database(file, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT });
+    const db = new Database(file, { readonly: true, fileMustExist: true, timeout: READER_TIMEOUT });
     return closingOnError(db, () => {
       checkVersion(db);
       return use(db);

@@ -28,7 +28,6 @@ export class ViewIndex implements EntryIndex {
   readonly #feed: ViewFeed;
   readonly #bloom: BloomFilter;
   readonly #chains = new Map<string, ChainState>();
-  readonly #readers = new Map<string, HashReader>();
 
   /** `seed`: random, 32 bits; see BloomFilter. */
   constructor(feed: ViewFeed, seed: number) {
@@ -95,12 +94,7 @@ export class ViewIndex implements EntryIndex {
   hashes(chainId: string): { readonly size: number; readonly reader: HashReader } {
     const { view } = this.#feed;
     try {
-      let reader = this.#readers.get(chainId);
-      if (reader === undefined) {
-        reader = view.hashes(chainId);
-        this.#readers.set(chainId, reader);
-      }
-      return { size: view.through(chainId).size, reader };
+      return { size: view.through(chainId).size, reader: view.hashes(chainId) };
     } catch (error) {
       if (!(error instanceof ViewError)) throw error;
       return { size: 0, reader: { subtree: () => { throw error; } } };
@@ -111,7 +105,6 @@ export class ViewIndex implements EntryIndex {
     // The whole view: what was wrong about one chain is no reason to believe the others.
     await this.#feed.remake(`chain ${chainId} is of another history`);
     this.#chains.clear();
-    this.#readers.clear();
   }
 
   caughtUp(): Promise<void> | undefined {
@@ -150,6 +143,5 @@ export class ViewIndex implements EntryIndex {
   /** Forgets what this process thought the view holds; `through` asks the view again. */
   #fallBack(chainId: string): void {
     this.#chains.delete(chainId);
-    this.#readers.delete(chainId);
   }
 }

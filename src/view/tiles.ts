@@ -4,21 +4,19 @@
  * extended. Any proof reads two tiles a level at most, so four or so for a billion entries.
  */
 import { allocate, sha256Into } from '#platform';
+import type { HashReader } from '../core/merkle.js';
 import type { Sqlite } from './database.js';
-
-/** Hashes of perfect subtrees: 2^level leaves, the `index`-th such group. Complete ones only. */
-export interface HashReader {
-  /** 32 bytes; not to be changed. @throws RangeError if the view does not hold the whole subtree */
-  subtree(level: number, index: number): Uint8Array;
-}
 
 const HASH = 32;
 const WIDTH = 256;
+/** Kept for each chain a proof was asked of; 16 KiB each. */
 const CACHED_TILES = 64;
+const CACHED_READERS = 32;
 
 export class TileTable {
   readonly #get;
   readonly #put;
+  readonly #readers = new Map<number, TileReader>();
 
   constructor(db: Sqlite) {
     this.#get = db
@@ -72,8 +70,11 @@ export class TileTable {
     return tile;
   }
 
+  /** @throws RangeError (by the reader) if the view does not hold the whole subtree */
   reader(chain: number): HashReader {
-    return new TileReader(this, chain);
+    const reader = this.#readers.get(chain) ?? new TileReader(this, chain);
+    keep(this.#readers, chain, reader, CACHED_READERS);
+    return reader;
   }
 }
 
@@ -104,18 +105,25 @@ class TileReader implements HashReader {
   #load(level: number, index: number, needed: number): TileNodes | undefined {
     const key = `${level}/${index}`;
     const cached = this.#tiles.get(key);
-    if (cached !== undefined && cached.width >= needed) return cached;
+    if (cached !== undefined && cached.width >= needed) {
+      keep(this.#tiles, key, cached, CACHED_TILES);
+      return cached;
+    }
     const hashes = this.#table.tile(this.#chain, level, index);
     if (hashes === undefined || hashes.length < needed * HASH) return undefined;
     const nodes = new TileNodes(hashes);
-    this.#tiles.delete(key);
-    this.#tiles.set(key, nodes);
-    if (this.#tiles.size > CACHED_TILES) {
-      const [oldest] = this.#tiles.keys();
-      if (oldest !== undefined) this.#tiles.delete(oldest);
-    }
+    keep(this.#tiles, key, nodes, CACHED_TILES);
     return nodes;
   }
+}
+
+/** Puts the value last and drops the first, which has not been used for longest, when there are too many. */
+function keep<K, V>(cache: Map<K, V>, key: K, value: V, limit: number): void {
+  cache.delete(key);
+  cache.set(key, value);
+  if (cache.size <= limit) return;
+  const [first] = cache.keys();
+  if (first !== undefined) cache.delete(first);
 }
 
 /** The hashes of one tile and, once asked for, the inner nodes above them. */

@@ -6,13 +6,13 @@
 import { attempt } from './errors.js';
 import type { Sqlite } from './database.js';
 import { inodeOf, openOrRemake, openReadonly } from './database.js';
-import type { HashReader } from './tiles.js';
+import type { HashReader } from '../core/merkle.js';
 import { TileTable } from './tiles.js';
 import { searchDocument } from '../search/document.js';
 import type { SearchDocument } from '../search/search-index.js';
+import type { ChainOfDocuments } from '../search/sqlite-documents.js';
 import { DocumentTable } from '../search/sqlite-documents.js';
 
-export type { HashReader } from './tiles.js';
 
 /** A segment whose signature and links the caller has checked. The view trusts it. */
 export interface ViewSegment {
@@ -140,8 +140,9 @@ export class View {
   }
 
   /**
-   * Hashes of the chain's tree up to `through`. Keep the reader for a while, it caches; a chain that was
-   * forgotten since needs a new one.
+   * Hashes of the chain's tree up to `through`. Ask anew for each proof: what the reader has computed is kept
+   * here, and a chain that was forgotten since needs another reader.
+   * @throws RangeError (by the reader) if the view does not hold the whole subtree
    */
   hashes(chainId: string): HashReader {
     const chain = attempt(() => this.#statements.chain.get(chainId));
@@ -227,8 +228,8 @@ export class View {
   }
 
   /**
-   * Does one step of the work that nobody waits for: makes up to about `entries` more entries searchable, or
-   * purges some of what was forgotten. Returns false when there is nothing left to do.
+   * Does one step of the work that nobody waits for: makes up to about `entries` more entries searchable, 
+   * purges some of what was forgotten, or merges some of the search index. Returns false when there is nothing left to do.
    */
   maintain(entries: number): boolean {
     return attempt(() => {
@@ -237,9 +238,12 @@ export class View {
         return true;
       }
       const orphan = this.#statements.someOrphan.get();
-      if (orphan === undefined) return false;
-      this.#db.transaction(() => this.#purge(orphan)).immediate();
-      return true;
+      if (orphan !== undefined) {
+        this.#db.transaction(() => this.#purge(orphan)).immediate();
+        return true;
+      }
+      if (!this.#documents.shards.isMergeDue) return false;
+      return this.#db.transaction(() => this.#documents.shards.merge()).immediate();
     });
   }
 
@@ -256,19 +260,21 @@ export class View {
 
   #index(chainId: string, first: number, payloads: readonly string[]): void {
     const chain = this.#documents.chain(chainId);
-    const documents = payloads.map((payload, i) => this.#document(payload, chainId, first + i));
-    if (chain !== undefined) this.#documents.append(chain, documents);
+    if (chain === undefined) return;
+    const documents = payloads.map((payload, i) => this.#document(payload, chain, first + i));
+    this.#documents.append(chain, documents);
   }
 
   /** What cannot be read is still there and must not stop the entries behind it from being found. */
-  #document(payload: string, chainId: string, sequence: number): SearchDocument {
+  #document(payload: string, chain: ChainOfDocuments, sequence: number): SearchDocument {
     try {
       return searchDocument(payload);
     } catch (cause) {
+      const { chainId, lastReceived } = chain;
       const why = cause instanceof Error ? cause.message : String(cause);
       this.#onNote({ kind: 'unreadable_payload', chainId, message: `entry ${sequence} of ${chainId} can be found by position only: ${why}` });
       const entryId = entryIdOf(payload);
-      return { chainId, sequence, entryId, receivedAt: '', action: '', actorType: '', actorId: '', targets: [], text: '' };
+      return { chainId, sequence, entryId, receivedAt: lastReceived, action: '', actorType: '', actorId: '', targets: [], text: '' };
     }
   }
 
@@ -369,6 +375,7 @@ function prepareStatements(db: Sqlite) {
     dropPending: db.prepare<[number]>('DELETE FROM pending WHERE id = ?'),
     purge: [
       'DELETE FROM pending WHERE id IN (SELECT id FROM pending WHERE chain = ? LIMIT ?)',
+      'DELETE FROM extents WHERE (chain, shard) IN (SELECT chain, shard FROM extents WHERE chain = ? LIMIT ?)',
       'DELETE FROM segments WHERE (chain, first) IN (SELECT chain, first FROM segments WHERE chain = ? LIMIT ?)',
       'DELETE FROM tiles WHERE rowid IN (SELECT rowid FROM tiles WHERE chain = ? LIMIT ?)',
       'DELETE FROM ids WHERE (chain, entry_id) IN (SELECT chain, entry_id FROM ids WHERE chain = ? LIMIT ?)',

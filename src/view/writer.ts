@@ -242,6 +242,7 @@ export class ViewWriter implements ViewFeed {
         this.#note({ kind: 'recovered', message: 'the view can be written again' });
         return;
       case 'remade':
+        this.#failure = undefined;
         this.#reopen();
         if (message.id !== undefined) this.#remakes.get(message.id)?.();
         if (message.id !== undefined) this.#remakes.delete(message.id);
@@ -292,11 +293,20 @@ export class ViewWriter implements ViewFeed {
     for (const waiter of waiting) if (isReady(waiter.entries)) waiter.resolve();
   }
 
+  /** The old view stays until the new one is open: its lookups fail or are outdated, but they answer. */
   #reopen(): void {
-    const fresh = View.open(this.#file, { readonly: true });
-    this.#view.close();
-    this.#view = fresh;
     for (const chain of this.#chains.values()) chain.size = 0;
+    try {
+      const fresh = View.open(this.#file, { readonly: true });
+      this.#view.close();
+      this.#view = fresh;
+    } catch (cause) {
+      if (!(cause instanceof ViewError)) throw cause;
+      this.#fail(cause);
+      setTimeout(() => {
+        if (this.#closed === undefined) this.#receive({ kind: 'remade', id: undefined });
+      }, RESTART_DELAY);
+    }
   }
 
   /** What was under way is lost with the worker. */
