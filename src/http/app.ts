@@ -37,7 +37,7 @@ export function createApp(options: AppOptions): Express {
     if (req.headers.host === undefined && req.httpVersion === '1.1') throw new Problem('host_missing', 'HTTP/1.1 needs a Host header', { field: 'host' });
     next();
   });
-  for (const [path, routes] of byPath(createRoutes(options))) {
+  for (const [path, routes] of byPath(createRoutes(options.appends, options.streams, options.deps.version))) {
     const route = app.route(path.replaceAll(/\{(\w+)\}/g, ':$1'));
     for (const definition of routes) route[definition.method === 'GET' ? 'get' : 'post'](handlerOf(definition, options));
     route.all(otherMethods(path, routes));

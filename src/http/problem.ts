@@ -1,7 +1,9 @@
 /** Problem details (RFC 9457): what went wrong, in a form that a program can branch on. */
 import { IntakeError } from '../core/intake-error.js';
 import { LedgerError } from '../ledger/errors.js';
+import { SearchQueryError } from '../search/query.js';
 import { StoreError } from '../storage/worm-store.js';
+import { TooManyJobsError } from './deps.js';
 import { problemKind, problemType } from './problem-codes.js';
 import type { ProblemCode } from './problem-codes.js';
 
@@ -49,15 +51,13 @@ export function problemOf(error: unknown): Problem {
     return new Problem(error.code, error.message, { ...(error.item !== undefined && { item: error.item }), cause: error });
   }
   if (error instanceof StoreError) return new Problem('store_unavailable', 'the store does not answer', { cause: error });
-  if (isNamed(error, 'SearchQueryError')) {
-    const { field } = error as { field?: unknown };
-    return new Problem('query_parameter_invalid', error.message, { ...(typeof field === 'string' && { field }), rule: error.message, cause: error });
-  }
+  if (error instanceof SearchQueryError) return new Problem('query_parameter_invalid', error.message, { field: error.field, rule: error.message, cause: error });
+  if (error instanceof TooManyJobsError) return new Problem('too_many_jobs', error.message, { cause: error });
   if (isNamed(error, 'ViewError')) return new Problem('search_unavailable', 'the local view does not answer', { cause: error });
   return new Problem('internal_error', 'the failure is in the log under this request id', { cause: error });
 }
 
-// The search adapters are chosen by the composition root; their errors are known here by name alone.
+// The adapters are chosen by the composition root; their errors are known here by name alone.
 function isNamed(error: unknown, name: string): error is Error {
   return error instanceof Error && error.name === name;
 }

@@ -1,10 +1,11 @@
 /** The clients that follow chains live: how many there are, and what wakes them. */
+import type { Segment } from '../core/segment.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { HttpLimits } from './deps.js';
 import { Problem } from './problem.js';
 
 interface Watch {
-  readonly wakers: Set<() => void>;
+  readonly listeners: Set<(segment: Segment) => void>;
   readonly end: () => void;
 }
 
@@ -25,20 +26,20 @@ export class StreamHub {
   }
 
   /**
-   * Counts a stream in. `wake` is called, often too often, when the chain may have grown; `end` when the
-   * service wants the stream to end. The result counts it out.
+   * Counts a stream in. `grown` is called with each segment that becomes part of the chain from now on, `end`
+   * when the service wants the stream to end. The result counts it out.
    * @throws Problem too_many_streams, shutting_down
    */
-  join(chainId: string, wake: () => void, end: () => void): () => void {
+  join(chainId: string, grown: (segment: Segment) => void, end: () => void): () => void {
     if (this.#closed) throw new Problem('shutting_down', 'the service is shutting down');
     if (this.size >= this.#limits.maxStreams) throw new Problem('too_many_streams', `${this.size} streams are open`);
     const watch = this.#watches.get(chainId) ?? this.#watch(chainId);
-    watch.wakers.add(wake);
+    watch.listeners.add(grown);
     this.#enders.add(end);
     return () => {
       this.#enders.delete(end);
-      watch.wakers.delete(wake);
-      if (watch.wakers.size > 0 || this.#watches.get(chainId) !== watch) return;
+      watch.listeners.delete(grown);
+      if (watch.listeners.size > 0 || this.#watches.get(chainId) !== watch) return;
       watch.end();
       this.#watches.delete(chainId);
     };
@@ -50,14 +51,14 @@ export class StreamHub {
   }
 
   #watch(chainId: string): Watch {
-    const wakers = new Set<() => void>();
-    const unsubscribe = this.#ledger.subscribe(chainId, () => {
-      for (const wake of wakers) wake();
+    const listeners = new Set<(segment: Segment) => void>();
+    const unsubscribe = this.#ledger.subscribe(chainId, (segment) => {
+      for (const grown of listeners) grown(segment);
     });
     // What other processes append is seen only by looking; looking tells the ledger's listeners, so us.
     const timer = setInterval(() => void this.#ledger.chain(chainId).catch(() => undefined), this.#limits.streamPollMs);
     const watch = {
-      wakers,
+      listeners,
       end: () => {
         clearInterval(timer);
         unsubscribe();
