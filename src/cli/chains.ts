@@ -1,0 +1,25 @@
+/** `indelible chains`: what there is. */
+import { Command } from 'commander';
+import type { CliContext } from './command.js';
+import { openClient } from './ledger-client.js';
+import { withLedger } from './options.js';
+import type { LedgerOptions } from './options.js';
+import { table } from './terminal.js';
+
+export function command({ output }: CliContext): Command {
+  return withLedger(new Command('chains').description('List the chains with their size and newest entry.')).action(async (options: LedgerOptions) => {
+    const client = await openClient(options, 'read');
+    try {
+      const rows: (string | number)[][] = [['chain', 'entries', 'last received', 'last entry hash']];
+      for await (const chain of client.chains()) {
+        if (options.json === true) output.json(chain);
+        else rows.push([chain.chainId, chain.size, chain.lastReceivedAt, chain.lastEntryHash]);
+        if (output.closed) return;
+      }
+      if (options.json !== true && rows.length > 1) output.line(table(rows));
+      if (options.json !== true && rows.length === 1) output.note('no chain has an entry yet');
+    } finally {
+      await client.close();
+    }
+  });
+}

@@ -1,0 +1,218 @@
+/** The ledger in a folder, opened by this process. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { hexEncode, sha256Hex, base64Encode } from '#platform';
+import { loadConfig } from '../config.js';
+import type { Config } from '../config.js';
+import { originOf } from '../core/chain.js';
+import { formatVkey, noteKey } from '../core/note.js';
+import { receiptOf } from '../core/receipt.js';
+import type { Receipt } from '../core/receipt.js';
+import type { Segment } from '../core/segment.js';
+import { LedgerError } from '../ledger/errors.js';
+import { findHead } from '../ledger/head.js';
+import type { FoundHead } from '../ledger/head.js';
+import { SegmentReader } from '../ledger/reader.js';
+import { DEPLOYMENT_KEY, readTrust } from '../ledger/trust.js';
+import type { ChainTrust } from '../ledger/trust.js';
+import type { SearchPage, SearchQuery } from '../search/search-index.js';
+import type { OpenLedger } from '../service.js';
+import { FilesystemStore } from '../storage/filesystem.js';
+import type { WormStore } from '../storage/worm-store.js';
+import { CliError } from './failure.js';
+import { ClientError } from './ledger-client.js';
+import type { AppendAnswer, ChainView, ClientItem, EntryView, KeysView, LedgerClient } from './ledger-client.js';
+
+/** Refusals that pass: the queue drains, the view catches up, the disk gets room. */
+const PASSING = new Set(['queue_full', 'view_behind', 'store_unavailable', 'signer_unavailable']);
+const RETRY_AFTER_MS = 250;
+const INDEX_WAIT_MS = 120_000;
+const INDEX_POLL_MS = 20;
+
+export class EmbeddedClient implements LedgerClient {
+  readonly location: string;
+  readonly #config: Config;
+  /** The ledger as a writer has it: view, signer and all. Reading alone needs none of it. */
+  #open: Promise<OpenLedger> | undefined;
+  #reading: Promise<Reading> | undefined;
+
+  static open(dataDir: string | undefined, intent: 'append' | 'read'): EmbeddedClient {
+    const config = loadConfig(process.env, dataDir === undefined ? {} : { dataDir });
+    if (intent === 'read') requireLedger(config.dataDir);
+    return new EmbeddedClient(config);
+  }
+
+  private constructor(config: Config) {
+    this.#config = config;
+    this.location = config.dataDir;
+  }
+
+  async append(chainId: string, items: readonly ClientItem[]): Promise<AppendAnswer> {
+    const { ledger } = await this.#opened();
+    try {
+      const entries = await ledger.append(chainId, items);
+      return { receipts: entries.map(({ segment, at }) => receiptOf(segment, at)), replayed: entries.filter((entry) => entry.replayed).length };
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      throw new ClientError(error.code, error.message, {
+        item: error.item,
+        retryAfterMs: PASSING.has(error.code) ? RETRY_AFTER_MS : undefined,
+        cause: error,
+      });
+    }
+  }
+
+  async entry(chainId: string, sequence: number): Promise<EntryView> {
+    const { segment, at } = await this.#stored(chainId, sequence);
+    return viewOf(segment, at);
+  }
+
+  async entries(chainId: string, from: number, limit: number): Promise<readonly EntryView[]> {
+    const { reader } = await this.#read();
+    const views: EntryView[] = [];
+    let segment = await reader.covering(chainId, from);
+    while (segment !== undefined && views.length < limit) {
+      for (let at = Math.max(0, from - segment.firstSequence); at < segment.count && views.length < limit; at++) views.push(viewOf(segment, at));
+      segment = await reader.at(chainId, segment.firstSequence + segment.count);
+    }
+    return views;
+  }
+
+  async receipt(chainId: string, sequence: number): Promise<Receipt> {
+    const { segment, at } = await this.#stored(chainId, sequence);
+    return receiptOf(segment, at);
+  }
+
+  async proof(chainId: string, sequence: number): Promise<Receipt> {
+    const { ledger } = await this.#opened();
+    return ledger.freshReceipt(chainId, sequence);
+  }
+
+  async sequenceOf(chainId: string, entryId: string): Promise<number | undefined> {
+    const { ledger } = await this.#opened();
+    const deadline = performance.now() + INDEX_WAIT_MS;
+    for (;;) {
+      try {
+        return await ledger.sequenceOf(chainId, entryId);
+      } catch (error) {
+        if (!(error instanceof LedgerError) || error.code !== 'view_behind' || performance.now() > deadline) throw error;
+        await pause(INDEX_POLL_MS);
+      }
+    }
+  }
+
+  async chain(chainId: string): Promise<ChainView> {
+    const { head } = await this.#head(chainId);
+    return { chainId, size: head.size, lastReceivedAt: head.lastReceivedAt, lastEntryHash: hexEncode(head.lastEntryHash) };
+  }
+
+  async *chains(): AsyncIterable<ChainView> {
+    const { reader } = await this.#read();
+    for await (const chainId of reader.chains()) yield await this.chain(chainId);
+  }
+
+  async checkpoint(chainId: string): Promise<string> {
+    const { last } = await this.#head(chainId);
+    return (last as Segment).checkpoint;
+  }
+
+  async keys(chainId: string | undefined): Promise<KeysView> {
+    const { trust } = await this.#read();
+    return {
+      deployment: trust.deployment,
+      keys: trust.publicKeys.map((publicKey) => ({
+        algorithm: publicKey.algorithm,
+        fingerprint: sha256Hex(publicKey.spki),
+        publicKey: base64Encode(publicKey.spki),
+        ...(chainId !== undefined && { vkey: formatVkey(noteKey(originOf(trust.deployment, chainId), publicKey)) }),
+      })),
+    };
+  }
+
+  /** Waits until the view holds what the store has: a folder has nobody else who keeps it up. */
+  async search(query: SearchQuery): Promise<SearchPage> {
+    const { ledger, search } = await this.#opened();
+    const deadline = performance.now() + INDEX_WAIT_MS;
+    const chainIds: string[] = [];
+    if (query.chainId === undefined) for await (const chainId of ledger.reader.chains()) chainIds.push(chainId);
+    else chainIds.push(query.chainId);
+    for (const chainId of chainIds) {
+      const { head } = await ledger.chain(chainId);
+      while ((await search.through(chainId)) < head.size && performance.now() < deadline) await pause(INDEX_POLL_MS);
+    }
+    return search.search(query);
+  }
+
+  async close(): Promise<void> {
+    const reading = await this.#reading?.catch(() => undefined);
+    await reading?.store.close();
+    const open = await this.#open?.catch(() => undefined);
+    await open?.close();
+  }
+
+  async #stored(chainId: string, sequence: number): Promise<{ readonly segment: Segment; readonly at: number }> {
+    const { reader } = await this.#read();
+    const segment = await reader.covering(chainId, sequence);
+    if (segment === undefined) {
+      const { head } = await this.#head(chainId);
+      throw new CliError('entry_not_found', `chain ${chainId} has no entry ${sequence}; it has ${head.size}`);
+    }
+    return { segment, at: sequence - segment.firstSequence };
+  }
+
+  async #head(chainId: string): Promise<FoundHead> {
+    const { store, trust } = await this.#read();
+    const found = await findHead(store, chainId, trust);
+    if (found.last === undefined) throw new CliError('chain_not_found', `there is no chain ${chainId} in ${this.location}`);
+    return found;
+  }
+
+  #read(): Promise<Reading> {
+    this.#reading ??= openReading(this.#config.dataDir);
+    return this.#reading;
+  }
+
+  #opened(): Promise<OpenLedger> {
+    this.#open ??= this.#openLedger();
+    return this.#open;
+  }
+
+  async #openLedger(): Promise<OpenLedger> {
+    const [{ openLedger }, { pino }] = await Promise.all([import('../service.js'), import('pino')]);
+    // What goes wrong reaches the person as the command's error; the log is for who asks for it.
+    const level = process.env['INDELIBLE_LOG_LEVEL'] === undefined ? 'silent' : this.#config.logLevel;
+    return openLedger(this.#config, pino({ level }, pino.destination({ fd: 2, sync: true })));
+  }
+}
+
+interface Reading {
+  readonly store: WormStore;
+  readonly trust: ChainTrust;
+  readonly reader: SegmentReader;
+}
+
+async function openReading(dataDir: string): Promise<Reading> {
+  requireLedger(dataDir);
+  const store = await FilesystemStore.open(join(dataDir, 'worm'));
+  const trust = await readTrust(store);
+  if (trust === undefined) throw noLedger(dataDir);
+  return { store, trust, reader: new SegmentReader(store, trust) };
+}
+
+/** A mistyped folder must not become a new, empty ledger. @throws CliError */
+export function requireLedger(dataDir: string): void {
+  if (!existsSync(join(dataDir, 'worm', DEPLOYMENT_KEY))) throw noLedger(dataDir);
+}
+
+function noLedger(dataDir: string): CliError {
+  return new CliError('ledger_not_found', `there is no ledger in ${dataDir}; name its folder with --data-dir, or a service with --url`);
+}
+
+function viewOf(segment: Segment, at: number): EntryView {
+  const { chainId, sequence, entryId, receivedAt, entryHash, prevHash, payload } = receiptOf(segment, at);
+  return { chainId, sequence, entryId, receivedAt, entryHash, prevHash, entry: JSON.parse(payload) as EntryView['entry'] };
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

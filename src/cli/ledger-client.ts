@@ -1,0 +1,102 @@
+/**
+ * What the commands need of a ledger, wherever it is: a folder (`--data-dir`, opened by this process; several
+ * processes on one folder are fine) or a running service (`--url`).
+ */
+import type { Receipt } from '../core/receipt.js';
+import type { SearchPage, SearchQuery } from '../search/search-index.js';
+import type { LedgerOptions } from './options.js';
+
+export interface ClientItem {
+  readonly entryId: string;
+  /** RFC 8785 text of the event. */
+  readonly event: string;
+}
+
+export interface AppendAnswer {
+  readonly receipts: readonly Receipt[];
+  /** How many of them the chain held already. */
+  readonly replayed: number;
+}
+
+/** One entry as it was committed. */
+export interface EntryView {
+  readonly chainId: string;
+  readonly sequence: number;
+  readonly entryId: string;
+  readonly receivedAt: string;
+  readonly entryHash: string;
+  readonly prevHash: string;
+  /** The envelope, parsed. */
+  readonly entry: { readonly event: Readonly<Record<string, unknown>>; readonly writerId: string };
+}
+
+export interface ChainView {
+  readonly chainId: string;
+  readonly size: number;
+  readonly lastReceivedAt: string;
+  readonly lastEntryHash: string;
+}
+
+export interface KeyView {
+  readonly algorithm: string;
+  /** SHA-256 of the DER SubjectPublicKeyInfo, hexadecimal. */
+  readonly fingerprint: string;
+  /** Base64 of the DER SubjectPublicKeyInfo. */
+  readonly publicKey: string;
+  /** Of the chain asked for. */
+  readonly vkey?: string;
+}
+
+export interface KeysView {
+  readonly deployment: string;
+  readonly keys: readonly KeyView[];
+}
+
+/** A refusal of the ledger. `retry`: the same request may succeed later, and repeating it is safe. */
+export class ClientError extends Error {
+  override readonly name = 'ClientError';
+  readonly code: string;
+  /** Position within the batch, where one item is to blame. */
+  readonly item: number | undefined;
+  /** Milliseconds to wait; `undefined` if trying again is of no use. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: string, message: string, options: { readonly item?: number | undefined; readonly retryAfterMs?: number | undefined; readonly cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.item = options.item;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** Every method may throw ClientError or what the layers below throw. */
+export interface LedgerClient {
+  /** For messages. */
+  readonly location: string;
+  /** All items or none, in order. Each carries its id, so that repeating the call is always safe. */
+  append(chainId: string, items: readonly ClientItem[]): Promise<AppendAnswer>;
+  entry(chainId: string, sequence: number): Promise<EntryView>;
+  /** At most `limit` (1–1,000) entries from `from` on; none past the end of the chain. */
+  entries(chainId: string, from: number, limit: number): Promise<readonly EntryView[]>;
+  receipt(chainId: string, sequence: number): Promise<Receipt>;
+  /** A receipt to the newest checkpoint. */
+  proof(chainId: string, sequence: number): Promise<Receipt>;
+  sequenceOf(chainId: string, entryId: string): Promise<number | undefined>;
+  chain(chainId: string): Promise<ChainView>;
+  chains(): AsyncIterable<ChainView>;
+  /** The signed note. */
+  checkpoint(chainId: string): Promise<string>;
+  keys(chainId: string | undefined): Promise<KeysView>;
+  search(query: SearchQuery): Promise<SearchPage>;
+  close(): Promise<void>;
+}
+
+/** @param intent `append` makes a ledger where there is none; to read one it must exist */
+export async function openClient(options: LedgerOptions, intent: 'append' | 'read'): Promise<LedgerClient> {
+  if (options.url !== undefined && options.dataDir === undefined) {
+    const { HttpClient } = await import('./http-client.js');
+    return new HttpClient(options.url, options.token);
+  }
+  const { EmbeddedClient } = await import('./embedded-client.js');
+  return EmbeddedClient.open(options.dataDir, intent);
+}
