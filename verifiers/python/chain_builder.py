@@ -263,7 +263,9 @@ class ChainBuilder:
 
     def checkpoint(self, size: Optional[int] = None) -> str:
         size = len(self.entries) if size is None else size
-        return sign_note(checkpoint_text(self.origin, size, tree_root(self.leaves(size))), self.origin, *self.signers)
+        return sign_note(
+            checkpoint_text(self.origin, size, tree_root(self.leaves(size))), self.origin, *self.signers
+        )
 
     def receipt(self, sequence: int, size: Optional[int] = None) -> Dict[str, Any]:
         size = len(self.entries) if size is None else size

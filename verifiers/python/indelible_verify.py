@@ -29,12 +29,12 @@ import re
 import sys
 import time
 from array import array
-from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from json.encoder import encode_basestring
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
+from typing import Any, BinaryIO, Dict, Iterable, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
 # --------------------------------------------------------------------------------------------------
 # Limits and names (§1, §5)
@@ -201,22 +201,6 @@ def ed_multiply(scalar: int, point: EdPoint) -> EdPoint:
     return result
 
 
-def ed_double_multiply(s: int, a: EdPoint, k: int, b: EdPoint) -> EdPoint:
-    """[s]a + [k]b with one run of doublings (Straus, Shamir)."""
-    both = ed_add(a, b)
-    result = ED_IDENTITY
-    for i in range(max(s.bit_length(), k.bit_length()) - 1, -1, -1):
-        result = ed_double(result)
-        pair = ((s >> i) & 1, (k >> i) & 1)
-        if pair == (1, 1):
-            result = ed_add(result, both)
-        elif pair == (1, 0):
-            result = ed_add(result, a)
-        elif pair == (0, 1):
-            result = ed_add(result, b)
-    return result
-
-
 def _ed_base() -> EdPoint:
     point = ed_decompress((4 * pow(5, -1, ED_P) % ED_P).to_bytes(32, "little"))
     assert point is not None
@@ -236,6 +220,35 @@ def ed25519_public_point(public_key: bytes) -> EdPoint:
     return point
 
 
+EdTable = List[List[EdPoint]]
+
+
+def ed_table(point: EdPoint) -> EdTable:
+    """[d * 16^i]point for each hexadecimal digit d at each place i: a product is then 64 additions.
+
+    The same few keys check every segment of a chain, so the table pays for itself at once.
+    """
+    table = []
+    for _ in range(64):
+        row = [ED_IDENTITY]
+        for _ in range(15):
+            row.append(ed_add(row[-1], point))
+        table.append(row)
+        point = ed_add(row[-1], point)
+    return table
+
+
+@lru_cache(maxsize=64)
+def ed_key_tables(public_key: bytes) -> Tuple[EdTable, EdTable]:
+    """The tables of the base point and of the negated public key."""
+    return _ed_base_table(), ed_table(ed_negate(ed25519_public_point(public_key)))
+
+
+@lru_cache(maxsize=1)
+def _ed_base_table() -> EdTable:
+    return ed_table(ED_BASE)
+
+
 def ed25519_verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """RFC 8032 §5.1.7 with the equation without the cofactor.
 
@@ -244,14 +257,18 @@ def ed25519_verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
     if len(signature) != 64:
         return False
     try:
-        a = ed25519_public_point(public_key)
+        base_table, key_table = ed_key_tables(public_key)
     except FormatError:
         return False
     r, s = signature[:32], int.from_bytes(signature[32:], "little")
     if s >= ED_L:
         return False
     k = int.from_bytes(hashlib.sha512(r + public_key + message).digest(), "little") % ED_L
-    return ed_compress(ed_double_multiply(s, ED_BASE, k, ed_negate(a))) == r
+    result = ED_IDENTITY
+    for i in range(64):
+        result = ed_add(result, base_table[i][s >> 4 * i & 15])
+        result = ed_add(result, key_table[i][k >> 4 * i & 15])
+    return ed_compress(result) == r
 
 
 # --------------------------------------------------------------------------------------------------
@@ -310,21 +327,29 @@ def p256_add(a: JacobianPoint, b: JacobianPoint) -> JacobianPoint:
     return (x3, (r * (v - x3) - s1 * hhh) % P256_P, z1 * z2 * h % P256_P)
 
 
+P256Table = List[List[JacobianPoint]]
+
+
+@lru_cache(maxsize=64)
+def p256_table(point: AffinePoint) -> P256Table:
+    """d * 16^i times the point for each hexadecimal digit d at each place i, as for Ed25519."""
+    current: JacobianPoint = (point[0], point[1], 1)
+    table = []
+    for _ in range(64):
+        row = [P256_INFINITY]
+        for _ in range(15):
+            row.append(p256_add(row[-1], current))
+        table.append(row)
+        current = p256_add(row[-1], current)
+    return table
+
+
 def p256_double_multiply(u1: int, a: AffinePoint, u2: int, b: AffinePoint) -> Optional[AffinePoint]:
     """u1·a + u2·b, affine; None for the point at infinity."""
-    ja: JacobianPoint = (a[0], a[1], 1)
-    jb: JacobianPoint = (b[0], b[1], 1)
-    both = p256_add(ja, jb)
     result = P256_INFINITY
-    for i in range(max(u1.bit_length(), u2.bit_length()) - 1, -1, -1):
-        result = p256_double(result)
-        pair = ((u1 >> i) & 1, (u2 >> i) & 1)
-        if pair == (1, 1):
-            result = p256_add(result, both)
-        elif pair == (1, 0):
-            result = p256_add(result, ja)
-        elif pair == (0, 1):
-            result = p256_add(result, jb)
+    for scalar, table in ((u1, p256_table(a)), (u2, p256_table(b))):
+        for i in range(64):
+            result = p256_add(result, table[i][scalar >> 4 * i & 15])
     if result[2] == 0:
         return None
     inverse = pow(result[2], -1, P256_P)
@@ -552,32 +577,30 @@ def _utf16(name: str) -> bytes:
 
 
 def _canonical_text(value: Any, depth: int, limit: int) -> str:
-    if isinstance(value, JsonNumber):
-        return _canonical_number(value)
-    if isinstance(value, str):
+    kind = type(value)
+    if kind is str:
         return encode_basestring(value)  # escapes exactly what RFC 8785 §3.2.2.2 does
+    if kind is JsonNumber:
+        return _canonical_number(value)
+    if kind is dict or kind is list:
+        if depth > limit:
+            raise FormatError("nested too deeply")
+        if kind is list:
+            return "[" + ",".join([_canonical_text(item, depth + 1, limit) for item in value]) + "]"
+        names = sorted(value) if "".join(value).isascii() else sorted(value, key=_utf16)
+        members = [
+            f"{encode_basestring(name)}:{_canonical_text(value[name], depth + 1, limit)}" for name in names
+        ]
+        return "{" + ",".join(members) + "}"
     if value is None:
         return "null"
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
-    if isinstance(value, int):
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is int:
         return str(value)
-    if isinstance(value, float):
+    if kind is float:
         return es6_number(value)
-    if depth > limit:
-        raise FormatError("nested too deeply")
-    if isinstance(value, dict):
-        names = sorted(value, key=None if all(map(str.isascii, value)) else _utf16)
-        members = (
-            encode_basestring(name) + ":" + _canonical_text(value[name], depth + 1, limit)
-            for name in names
-        )
-        return "{" + ",".join(members) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(_canonical_text(item, depth + 1, limit) for item in value) + "]"
-    raise TypeError(f"{type(value).__name__} is not a JSON value")
+    raise TypeError(f"{kind.__name__} is not a JSON value")
 
 
 def canonical_json(value: Any, max_depth: int = 128) -> bytes:
@@ -715,7 +738,9 @@ class ChainState:
 def state_from(size: int, prev_hash: bytes, frontier: List[bytes]) -> ChainState:
     """A stated start. What it says is only as good as the signed root that the leaves after it lead to."""
     if len(frontier) != bin(size).count("1"):
-        raise FormatError(f"frontier has {len(frontier)} hashes, size {size} has {bin(size).count('1')} subtrees")
+        raise FormatError(
+            f"frontier has {len(frontier)} hashes, size {size} has {bin(size).count('1')} subtrees"
+        )
     if size == 0 and prev_hash != ZERO_HASH:
         raise FormatError("prevHash of entry 0 is not zero")
     return ChainState(size, prev_hash, frontier)
@@ -845,7 +870,9 @@ def verify_note(note: Note, name: str, keys: Sequence[PublicKey], only_known: bo
         key = known.get(signature.key_id) if signature.name == name else None
         if key is None:
             if only_known:
-                raise SignatureError(f"signed under {signature.name} {signature.key_id.hex()}, not a trusted key")
+                raise SignatureError(
+                    f"signed under {signature.name!r} {signature.key_id.hex()}, not a trusted key"
+                )
             continue
         if not key.verify(note.text, signature.signature):
             raise SignatureError(f"the signature of key {signature.key_id.hex()} is wrong")
@@ -944,7 +971,9 @@ def check_received_at(text: str) -> str:
     if not RECEIVED_AT_RE.match(text):
         raise FormatError("receivedAt is not YYYY-MM-DDThh:mm:ss.ssssssZ")
     try:
-        datetime(int(text[:4]), int(text[5:7]), int(text[8:10]), int(text[11:13]), int(text[14:16]), int(text[17:19]))
+        datetime(
+            int(text[:4]), int(text[5:7]), int(text[8:10]), int(text[11:13]), int(text[14:16]), int(text[17:19])
+        )
     except ValueError as error:
         raise FormatError(f"receivedAt is not a time: {error}") from error
     return text
@@ -958,7 +987,9 @@ def read_envelope(payload: bytes) -> Envelope:
     tail_from = max(0, len(payload) - 220)
     tail = _ENVELOPE_TAIL_RE.search(payload, tail_from)
     if head is None or tail is None or head.end() > tail.start() + 1:
-        if b'"format":"indelible/entry/v1"' not in payload and re.search(rb'"format":"indelible/entry/v[0-9]+"', payload):
+        if b'"format":"indelible/entry/v1"' not in payload and re.search(
+            rb'"format":"indelible/entry/v[0-9]+"', payload
+        ):
             raise UnknownVersion("the entry is of a version this verifier does not know")
         raise FormatError("the payload is not an entry envelope")
     chain_id = head.group(1).decode("ascii")
@@ -968,7 +999,9 @@ def read_envelope(payload: bytes) -> Envelope:
     if sequence > MAX_SEQUENCE:
         raise FormatError("sequence is above 2^53-1")
     received_at = check_received_at(tail.group(1).decode("ascii"))
-    return Envelope(chain_id, head.group(2).decode("ascii"), received_at, sequence, tail.group(3).decode("ascii"))
+    return Envelope(
+        chain_id, head.group(2).decode("ascii"), received_at, sequence, tail.group(3).decode("ascii")
+    )
 
 
 def check_canonical(payload: bytes, envelope: Envelope) -> None:
@@ -984,7 +1017,13 @@ def check_canonical(payload: bytes, envelope: Envelope) -> None:
     if canonical_json(value, max_depth=MAX_DEPTH + 1) != payload:
         raise FormatError("the payload is not canonical JSON (RFC 8785)")
     parsed = (value["chainId"], value["entryId"], value["receivedAt"], value["sequence"], value["writerId"])
-    read = (envelope.chain_id, envelope.entry_id, envelope.received_at, str(envelope.sequence), envelope.writer_id)
+    read = (
+        envelope.chain_id,
+        envelope.entry_id,
+        envelope.received_at,
+        str(envelope.sequence),
+        envelope.writer_id,
+    )
     if tuple(map(str, parsed)) != read:
         raise FormatError("the payload's members are not where its bytes end")
 
@@ -997,22 +1036,23 @@ INTACT, TAMPERED, INCOMPLETE, INDETERMINATE = "intact", "tampered", "incomplete"
 EXIT_CODES = {INTACT: 0, TAMPERED: 2, INCOMPLETE: 3, INDETERMINATE: 3}
 _SEVERITY = {INTACT: 0, INDETERMINATE: 1, INCOMPLETE: 2, TAMPERED: 3}
 
-#: What a finding says about the chain unless the finding itself says otherwise. Something that was
-#: never part of the chain does not spoil it: a stray file is reported, and the chain stays intact.
+#: What a finding says about the chain unless the finding itself says otherwise. Missing entries are
+#: `tampered` where a signature proves that they were there; `incomplete` is for what could not be read,
+#: `indeterminate` for what could not be judged.
 EFFECTS = {
     "hash_mismatch": TAMPERED,
     "link_mismatch": TAMPERED,
     "sequence_gap": TAMPERED,
     "sequence_duplicate": TAMPERED,
     "fork": TAMPERED,
+    "truncated_tail": TAMPERED,
+    "missing_object": TAMPERED,
+    "foreign_object": TAMPERED,
     "signature_invalid": TAMPERED,
     "checkpoint_mismatch": TAMPERED,
     "clock_regression": TAMPERED,
     "unknown_format": TAMPERED,
-    "truncated_tail": INCOMPLETE,
-    "missing_object": INCOMPLETE,
     "unverified_range": INDETERMINATE,
-    "foreign_object": INTACT,
 }
 MAX_FINDINGS = 1_000
 
@@ -1070,7 +1110,9 @@ class Findings:
             self.add(item.code, item.message, item.sequence, item.to, item.object, item.effect)
         self.omitted += other.omitted
 
-    def add_format(self, error: FormatError, sequence: Optional[int] = None, object: Optional[str] = None) -> None:
+    def add_format(
+        self, error: FormatError, sequence: Optional[int] = None, object: Optional[str] = None
+    ) -> None:
         effect = INDETERMINATE if isinstance(error, UnknownVersion) else None
         self.add("unknown_format", str(error), sequence, object=object, effect=effect)
 
@@ -1102,9 +1144,17 @@ class Receipt:
 
 
 _RECEIPT_MEMBERS = {
-    "format", "chainId", "sequence", "entryId", "receivedAt", "entryHash", "prevHash", "payload", "checkpoint",
+    "format",
+    "chainId",
+    "sequence",
+    "entryId",
+    "receivedAt",
+    "entryHash",
+    "prevHash",
+    "payload",
+    "checkpoint",
     "inclusionProof",
-}  # fmt: skip
+}
 
 
 def parse_receipt(data: bytes) -> Receipt:
@@ -1130,7 +1180,11 @@ def parse_receipt(data: bytes) -> Receipt:
 
 
 def check_receipt(
-    data: bytes, keys: Sequence[PublicKey], findings: Findings, deployment: Optional[str] = None, shallow: bool = False
+    data: bytes,
+    keys: Sequence[PublicKey],
+    findings: Findings,
+    deployment: Optional[str] = None,
+    shallow: bool = False,
 ) -> Tuple[Optional[Receipt], Optional[Checkpoint]]:
     """All that §7 asks for. The receipt and checkpoint come back only as far as they could be read."""
     try:
@@ -1166,11 +1220,15 @@ def check_receipt(
     except FormatError as error:
         findings.add_format(error, sequence)
     if sequence >= checkpoint.size:
-        findings.add("checkpoint_mismatch", f"the checkpoint's size {checkpoint.size} does not cover it", sequence)
+        findings.add(
+            "checkpoint_mismatch", f"the checkpoint's size {checkpoint.size} does not cover it", sequence
+        )
     elif not verify_inclusion(
         leaf_hash(leaf_data), sequence, checkpoint.size, receipt.inclusion_proof, checkpoint.root
     ):
-        findings.add("checkpoint_mismatch", "the inclusion proof does not lead to the checkpoint's root", sequence)
+        findings.add(
+            "checkpoint_mismatch", "the inclusion proof does not lead to the checkpoint's root", sequence
+        )
     if sequence == 0 and receipt.prev_hash != ZERO_HASH:
         findings.add("link_mismatch", "prevHash of entry 0 is not zero", sequence)
     return receipt, checkpoint
@@ -1200,11 +1258,24 @@ class BundleResult:
 
 
 _BUNDLE_MEMBERS = (
-    "chainId", "count", "createdAt", "deployment", "firstSequence", "frontier", "prevHash", "publicKeys", "range",
-)  # fmt: skip
+    "chainId",
+    "count",
+    "createdAt",
+    "deployment",
+    "firstSequence",
+    "frontier",
+    "prevHash",
+    "publicKeys",
+    "range",
+)
 _MANIFEST_MEMBERS = (
-    "checkpoint", "consistencyProof", "entriesSha256", "headerSha256", "lastEntryHash", "rangeRoot",
-)  # fmt: skip
+    "checkpoint",
+    "consistencyProof",
+    "entriesSha256",
+    "headerSha256",
+    "lastEntryHash",
+    "rangeRoot",
+)
 
 
 def read_line(stream: BinaryIO, limit: int, what: str) -> bytes:
@@ -1253,7 +1324,7 @@ def check_bundle(
         findings.add_format(error)
         return result
     except EOFError as error:
-        findings.add("truncated_tail", str(error))
+        findings.add("truncated_tail", str(error), effect=INCOMPLETE)
         return result
 
     result.keys_from_bundle = not trusted
@@ -1265,7 +1336,9 @@ def check_bundle(
         for sequence in range(result.first, result.to + 1):
             payload = read_line(stream, MAX_JSON_FILE_BYTES, f"entry {sequence}")
             if payload.startswith(b'{"checkpoint":'):
-                findings.add("sequence_gap", f"the entries end before {sequence}, not after {result.to}", sequence)
+                findings.add(
+                    "sequence_gap", f"the entries end before {sequence}, not after {result.to}", sequence
+                )
                 return result
             entries_digest.update(payload + b"\n")
             last_received = check_entry(
@@ -1279,7 +1352,8 @@ def check_bundle(
         findings.add_format(error, result.first + result.entries_checked)
         return result
     except EOFError as error:
-        findings.add("truncated_tail", str(error), result.first + result.entries_checked)
+        # Only a signature proves that there was more, and that of a bundle is on its last line.
+        findings.add("truncated_tail", str(error), result.first + result.entries_checked, effect=INCOMPLETE)
         return result
 
     if manifest_line.startswith(b'{"chainId":'):
@@ -1305,7 +1379,9 @@ def check_bundle(
     if stated_digest != entries_digest.digest():
         findings.add("hash_mismatch", "entriesSha256 is not that of the payload lines", result.first, result.to)
     if last_entry_hash != state.prev_hash:
-        findings.add("hash_mismatch", "lastEntryHash is not the hash the entries lead to", result.first, result.to)
+        findings.add(
+            "hash_mismatch", "lastEntryHash is not the hash the entries lead to", result.first, result.to
+        )
     if range_root != state.root():
         findings.add("hash_mismatch", "rangeRoot is not the root the entries lead to", result.first, result.to)
 
@@ -1360,13 +1436,19 @@ def check_entry(
         findings.add(code, f"the entry at {sequence} says it is {envelope.sequence}", sequence, object=object)
     if writer_id is not None and envelope.writer_id != writer_id:
         findings.add(
-            "link_mismatch", f"writer {envelope.writer_id!r} in a segment of {writer_id!r}", sequence, object=object
+            "link_mismatch",
+            f"writer {envelope.writer_id!r} in a segment of {writer_id!r}",
+            sequence,
+            object=object,
         )
     if ids is not None:
         earlier = ids.add(envelope.entry_id, sequence)
         if earlier is not None:
             findings.add(
-                "sequence_duplicate", f"entryId {envelope.entry_id!r} is already at {earlier}", sequence, object=object
+                "sequence_duplicate",
+                f"entryId {envelope.entry_id!r} is already at {earlier}",
+                sequence,
+                object=object,
             )
     if envelope.received_at < last_received:
         findings.add(
@@ -1377,13 +1459,13 @@ def check_entry(
 
 
 class EntryIds:
-    """The ids seen so far (--check-ids): 16 bytes of a hash each, so memory grows with the chain."""
+    """The ids seen so far (--check-ids), as hashes: memory grows with the chain."""
 
     def __init__(self) -> None:
         self._seen: Dict[bytes, int] = {}
 
     def add(self, entry_id: str, sequence: int) -> Optional[int]:
-        digest = sha256(entry_id.encode("ascii"))[:16]
+        digest = sha256(entry_id.encode("ascii"))
         earlier = self._seen.setdefault(digest, sequence)
         return None if earlier == sequence else earlier
 
@@ -1422,7 +1504,9 @@ def read_anchors(path: str, keys: Sequence[PublicKey]) -> List[Anchor]:
         kind = "note"
         if start.lstrip(b" \t\r\n").startswith(b"{"):
             bundle = start.startswith(b'{"chainId":') and b"\n" in start.rstrip()
-            kind = "bundle" if bundle and b'"format":"indelible/bundle/v1"' in start.split(b"\n")[0] else "receipt"
+            kind = (
+                "bundle" if bundle and b'"format":"indelible/bundle/v1"' in start.split(b"\n")[0] else "receipt"
+            )
         if kind == "bundle":
             stream.seek(0)
             findings = Findings()
@@ -1458,7 +1542,9 @@ def read_anchors(path: str, keys: Sequence[PublicKey]) -> List[Anchor]:
 
 def raise_first(findings: Findings) -> NoReturn:
     first = findings.items[0]
-    raise (SignatureError if first.code == "signature_invalid" else FormatError)(f"{first.code}: {first.message}")
+    raise (SignatureError if first.code == "signature_invalid" else FormatError)(
+        f"{first.code}: {first.message}"
+    )
 
 
 class AnchorCheck:
@@ -1476,19 +1562,19 @@ class AnchorCheck:
 
     def agrees(self, state: ChainState) -> bool:
         return any(
-            anchor.at == state.size and anchor.root in (None, state.root())
+            anchor.at == state.size
+            and anchor.root in (None, state.root())
             and anchor.entry_hash in (None, state.prev_hash)
             for anchor in self._waiting
-        )  # fmt: skip
+        )
 
     def reached(self, state: ChainState, floor: int = 0) -> None:
         """`floor`: the first entry that can be at fault if the states do not agree."""
         while self._waiting and self._waiting[0].at <= state.size:
             anchor = self._waiting.pop(0)
             if anchor.at < state.size:
-                self._findings.add(
-                    "unverified_range", f"{anchor.source}: entry {anchor.at} could not be read to compare", anchor.at
-                )
+                message = f"{anchor.source}: size {anchor.at} was not reached, there is nothing to compare with"
+                self._findings.add("unverified_range", message, max(anchor.at - 1, 0))
             elif (anchor.root is not None and anchor.root != state.root()) or (
                 anchor.entry_hash is not None and anchor.entry_hash != state.prev_hash
             ):
@@ -1504,12 +1590,12 @@ class AnchorCheck:
 
     def finish(self, size: int) -> None:
         for anchor in self._waiting:
-            self._findings.add(
-                "truncated_tail",
-                f"{anchor.source}: signed at size {anchor.at}, the chain ends at {size}",
-                size,
-                anchor.at - 1,
-            )
+            if anchor.at <= size:
+                message = f"{anchor.source}: size {anchor.at} was not reached, there is nothing to compare with"
+                self._findings.add("unverified_range", message, max(anchor.at - 1, 0))
+            else:
+                message = f"{anchor.source}: signed at size {anchor.at}, the chain ends at {size}"
+                self._findings.add("truncated_tail", message, size, anchor.at - 1)
         self._waiting = []
 
 
@@ -1520,7 +1606,8 @@ class AnchorCheck:
 _SEGMENT_MEMBERS = ("chainId", "count", "firstSequence", "frontier", "prevHash", "signerKeyId", "writerId")
 
 
-class SegmentHeader(NamedTuple):
+@dataclass(frozen=True)
+class SegmentHeader:
     chain_id: str
     count: int
     first: int
@@ -1532,7 +1619,9 @@ class SegmentHeader(NamedTuple):
 def parse_segment_header(line: bytes) -> SegmentHeader:
     value = as_object(line, SEGMENT_FORMAT, _SEGMENT_MEMBERS)
     first = as_sequence(value["firstSequence"], "firstSequence")
-    start = state_from(first, decode_hash(value["prevHash"], "prevHash"), as_hashes(value["frontier"], "frontier"))
+    start = state_from(
+        first, decode_hash(value["prevHash"], "prevHash"), as_hashes(value["frontier"], "frontier")
+    )
     return SegmentHeader(
         chain_id=as_matching(value["chainId"], CHAIN_ID_RE, "chainId"),
         count=as_sequence(value["count"], "count"),
@@ -1543,7 +1632,9 @@ def parse_segment_header(line: bytes) -> SegmentHeader:
     )
 
 
-def build_segment_header(chain_id: str, start: ChainState, count: int, signer_key_id: str, writer_id: str) -> bytes:
+def build_segment_header(
+    chain_id: str, start: ChainState, count: int, signer_key_id: str, writer_id: str
+) -> bytes:
     return canonical_json(
         {
             "chainId": chain_id,
@@ -1631,12 +1722,14 @@ class ChainRun:
         self.ids = EntryIds() if check_ids else None
         self.anchors = AnchorCheck(anchors, self.findings)
         self.state = ChainState()
-        #: The root signed for `state.size`, when the entries before did not lead to it; None is "unknown".
+        #: The root signed for size `next_sequence`; None is "unknown".
         self.signed_root: Optional[bytes] = None
         #: Whether `state` is to be believed.
         self.clean = True
         self.last_received = ""
         self.next_sequence = 0
+        #: An object at `next_sequence` is there but can't be read: what follows is not missing.
+        self.blocked = False
         self.entries_checked = 0
         self.segments_checked = 0
         self.anchors.reached(self.state)
@@ -1649,11 +1742,15 @@ class ChainRun:
 
     def skip_to(self, first: int) -> None:
         """The next object on hand is not the next one of the chain."""
-        missing = segment_key(self.chain_id, self.next_sequence)
-        self.findings.add(
-            "missing_object", f"entries {self.next_sequence} to {first - 1} are not there",
-            self.next_sequence, first - 1, missing,
-        )  # fmt: skip
+        if not self.blocked:
+            self.findings.add(
+                "missing_object",
+                f"entries {self.next_sequence} to {first - 1} are not there",
+                self.next_sequence,
+                first - 1,
+                segment_key(self.chain_id, self.next_sequence),
+            )
+        self.blocked = False
         self.clean, self.signed_root, self.next_sequence = False, None, first
 
     def extra(self, first: int, data: bytes) -> None:
@@ -1669,31 +1766,44 @@ class ChainRun:
 
     def unreadable(self, first: int, reason: str) -> None:
         key = segment_key(self.chain_id, first)
-        self.findings.add("unverified_range", f"can't be read: {reason}", first, object=key)
-        self.clean, self.signed_root = False, None
+        self.findings.add("unverified_range", f"can't be read: {reason}", first, object=key, effect=INCOMPLETE)
+        if first == self.next_sequence:
+            self.clean, self.signed_root, self.blocked = False, None, True
 
     # -- a segment ----------------------------------------------------------------------------------
 
-    def segment(self, first: int, data: bytes) -> None:
-        """Verify the bytes of the segment whose key says it starts at `first` (= next_sequence)."""
+    def segment(self, first: int, data: bytes, following: Optional[int] = None) -> None:
+        """Verify the bytes of the segment whose key says it starts at `first` (= next_sequence).
+
+        `following` is where the next object there is says it starts: a hint for going on behind a
+        segment that does not say reliably where it ends.
+        """
         key = segment_key(self.chain_id, first)
         report = Findings()
+        received_before = self.last_received
         self.segments_checked += 1
         if len(data) > MAX_SEGMENT_BYTES:
             report.add("unknown_format", f"larger than {MAX_SEGMENT_BYTES} bytes", first, object=key)
         parts = split_segment(data)
         count = len(parts.payloads)
         signed = self._check_signature(parts, first, key, report)
-        header = self._read_header(parts.header, first, key, report)
+        header, header_error = self._read_header(parts.header, first, key, report)
         if not 1 <= count <= MAX_SEGMENT_ENTRIES:
             report.add("unknown_format", f"{count} entries, not 1 to {MAX_SEGMENT_ENTRIES}", first, object=key)
 
         writer_id = self._writer_of(parts)
         for index, payload in enumerate(parts.payloads):
             self.last_received = check_entry(
-                payload, self.chain_id, first + index, writer_id, self.last_received, report, self.shallow,
-                self.ids, key,
-            )  # fmt: skip
+                payload,
+                self.chain_id,
+                first + index,
+                writer_id,
+                self.last_received,
+                report,
+                self.shallow,
+                self.ids,
+                key,
+            )
         self.entries_checked += count
 
         run = self._hash_entries(parts, header, first, signed, key, report)
@@ -1704,19 +1814,40 @@ class ChainRun:
             if header is not None and parts.note is not None:
                 signer_key_id = parts.note.signatures[0].key_id.hex()
                 self._check_header_bytes(parts, header, run.start, signer_key_id, writer_id, key, report)
+        if header_error is not None:
+            # A version this verifier does not know can't be judged; but where the entries lead to the
+            # signed root by the rules of this version, it was this version, and the header was changed.
+            known_version = run is not None and signed is not None and run.end.root() == signed.root
+            unknown = isinstance(header_error, UnknownVersion) and not known_version
+            effect = INDETERMINATE if unknown else TAMPERED
+            report.add("unknown_format", f"header: {header_error}", first, object=key, effect=effect)
         self.findings.extend(report)
 
-        # Where the next one has to start
-        size = first + count
-        if signed is not None and signed.size > first:
-            size = signed.size
-        elif header is not None and header.count > 0:
-            size = first + header.count
         self.clean = run is not None and signed is not None and signed.root == run.end.root()
-        self.signed_root = signed.root if signed is not None else None
         if run is not None:
             self.state = run.end
-        self.next_sequence = max(size, first + 1)
+        if not self.clean:
+            self.last_received = received_before  # a forged time must not condemn the entries behind it
+        self.next_sequence = self._end_of(first, count, header, signed, following)
+        self.signed_root = signed.root if signed is not None and signed.size == self.next_sequence else None
+
+    def _end_of(
+        self,
+        first: int,
+        count: int,
+        header: Optional[SegmentHeader],
+        signed: Optional[Checkpoint],
+        following: Optional[int],
+    ) -> int:
+        """Where the next segment has to start."""
+        sizes = [first + count]
+        if header is not None:
+            sizes.append(first + header.count)
+        if signed is not None:
+            sizes.append(signed.size)
+        if len(set(sizes)) > 1 and following is not None and first < following <= first + MAX_SEGMENT_ENTRIES:
+            return following
+        return max(sizes[-1], first + 1)
 
     def _check_signature(
         self, parts: SegmentParts, first: int, key: str, report: Findings
@@ -1731,7 +1862,10 @@ class ChainRun:
         origin = self.origin or checkpoint.origin
         if checkpoint.origin != origin:
             report.add(
-                "signature_invalid", f"the checkpoint is of {checkpoint.origin}, not of {origin}", first, object=key
+                "signature_invalid",
+                f"the checkpoint is of {checkpoint.origin}, not of {origin}",
+                first,
+                object=key,
             )
             return None
         if not self.keys:
@@ -1751,20 +1885,20 @@ class ChainRun:
             )
         return checkpoint
 
-    def _read_header(self, line: bytes, first: int, key: str, report: Findings) -> Optional[SegmentHeader]:
+    def _read_header(
+        self, line: bytes, first: int, key: str, report: Findings
+    ) -> Tuple[Optional[SegmentHeader], Optional[FormatError]]:
         try:
             header = parse_segment_header(line)
         except FormatError as error:
-            effect = INDETERMINATE if isinstance(error, UnknownVersion) else None
-            report.add("unknown_format", f"header: {error}", first, object=key, effect=effect)
-            return None
+            return None, error
         if header.first != first:
             code = "sequence_gap" if header.first > first else "sequence_duplicate"
             report.add(code, f"the header says it starts at {header.first}", first, object=key)
-            return None
+            return None, None
         if header.chain_id != self.chain_id:
             report.add("link_mismatch", f"the header is of chain {header.chain_id!r}", first, object=key)
-        return header
+        return header, None
 
     def _writer_of(self, parts: SegmentParts) -> Optional[str]:
         try:
@@ -1789,9 +1923,13 @@ class ChainRun:
         last = first + len(parts.payloads) - 1
         known = self.state if self.state.size == first else None
         declared = header.start if header is not None else None
-        starts = [start for start in ((known, declared) if self.clean else (declared, known)) if start is not None]
+        starts = [
+            start for start in ((known, declared) if self.clean else (declared, known)) if start is not None
+        ]
         if not starts:
-            report.add("unverified_range", "neither the chain before nor the header can be read", first, last, key)
+            report.add(
+                "unverified_range", "neither the chain before nor the header can be read", first, last, key
+            )
             return None
         if len(starts) == 2 and starts[0].same_start(starts[1]):
             starts.pop()
@@ -1811,7 +1949,9 @@ class ChainRun:
                 "fork", "signed, but it continues another history than the segment before", first, object=key
             )
         elif self.signed_root is not None and run.start.root() != self.signed_root:
-            report.add("link_mismatch", "it does not start from the tree that was signed before it", first, object=key)
+            report.add(
+                "link_mismatch", "it does not start from the tree that was signed before it", first, object=key
+            )
         return run
 
     def _check_header_bytes(
@@ -1835,7 +1975,9 @@ class ChainRun:
             code = "sequence_gap" if header.count > count else "sequence_duplicate"
             report.add(code, f"the header says {header.count} entries, there are {count}", first, object=key)
         else:
-            report.add("hash_mismatch", "the header's bytes are not those that follow from it", first, object=key)
+            report.add(
+                "hash_mismatch", "the header's bytes are not those that follow from it", first, object=key
+            )
 
     def finish(self) -> None:
         self.anchors.finish(self.next_sequence)
@@ -1867,13 +2009,14 @@ def open_store(data_dir: Path) -> Store:
         as_matching(value["createdAt"], RFC3339_RE, "createdAt")
         deployment = as_matching(value["deployment"], DEPLOYMENT_RE, "deployment")
     except FileNotFoundError:
-        findings.add("missing_object", "the name of the deployment is not there", object="deployment.json")
+        message = "the name of the deployment is not there"
+        findings.add("missing_object", message, object="deployment.json", effect=INCOMPLETE)
     except FormatError as error:
         findings.add_format(error, object="deployment.json")
     keys: List[PublicKey] = []
     folder = worm / "keys"
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        name = f"keys/{path.name}"
+        name = f"keys/{printable_name(path.name)}"
         if not re.match(r"[0-9a-f]{64}\.json\Z", path.name) or path.is_symlink() or not path.is_file():
             findings.add("foreign_object", "not the name of a key", object=name)
             continue
@@ -1892,12 +2035,23 @@ def open_store(data_dir: Path) -> Store:
     return Store(worm, deployment, keys, findings)
 
 
-def list_chains(worm: Path) -> Iterator[str]:
+def printable_name(name: str) -> str:
+    """A file name as text: bytes that are not UTF-8 arrive as surrogates, which nothing can encode."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def list_chains(worm: Path, findings: Findings) -> List[str]:
+    """The chains that hold anything at all."""
     folder = worm / "chains"
-    if folder.is_dir():
-        for path in sorted(folder.iterdir()):
-            if path.is_dir() and CHAIN_ID_RE.match(path.name):
-                yield path.name
+    chains = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if not path.is_dir() or not CHAIN_ID_RE.match(path.name):
+            findings.add(
+                "foreign_object", "not the name of a chain", object=f"chains/{printable_name(path.name)}"
+            )
+        elif next((path / "segments").glob("*"), None) is not None:
+            chains.append(path.name)
+    return chains
 
 
 def list_segments(folder: Path, findings: Findings, chain_id: str) -> "array[int]":
@@ -1909,7 +2063,7 @@ def list_segments(folder: Path, findings: Findings, chain_id: str) -> "array[int
         for entry in entries:
             match = SEGMENT_NAME_RE.match(entry.name)
             if match is None or int(match.group(1)) > MAX_SEQUENCE or not entry.is_file(follow_symlinks=False):
-                name = f"chains/{chain_id}/segments/{entry.name}"
+                name = f"chains/{chain_id}/segments/{printable_name(entry.name)}"
                 findings.add("foreign_object", "not a segment by its name or kind", object=name)
                 continue
             firsts.append(int(match.group(1)))
@@ -1931,7 +2085,8 @@ def verify_chain(
     folder = store.worm / "chains" / chain_id / "segments"
     firsts = list_segments(folder, run.findings, chain_id)
     if not firsts:
-        run.findings.add("missing_object", "the chain has no segment", 0, object=segment_key(chain_id, 0))
+        key = segment_key(chain_id, 0)
+        run.findings.add("missing_object", "the chain has no segment", 0, object=key, effect=INCOMPLETE)
     shown = time.monotonic()
     for index in range(len(firsts)):
         first = firsts[index]
@@ -1940,15 +2095,18 @@ def verify_chain(
         try:
             data = read_segment(folder / f"{first:020d}.ndjson")
         except OSError as error:
-            run.unreadable(first, str(error.strerror or error))
+            run.unreadable(first, error.strerror or str(error))
             continue
         if first < run.next_sequence:
             run.extra(first, data)
         else:
-            run.segment(first, data)
+            run.segment(first, data, firsts[index + 1] if index + 1 < len(firsts) else None)
         if progress and time.monotonic() - shown > 2:
             shown = time.monotonic()
-            print(f"{chain_id}: {run.entries_checked} entries, {index + 1}/{len(firsts)} segments", file=sys.stderr)
+            print(
+                f"{chain_id}: {run.entries_checked} entries, {index + 1}/{len(firsts)} segments",
+                file=sys.stderr,
+            )
     run.finish()
     return run
 
@@ -1961,6 +2119,12 @@ def read_segment(path: Path) -> bytes:
 # --------------------------------------------------------------------------------------------------
 # Commands
 # --------------------------------------------------------------------------------------------------
+
+
+KEYS_NOT_FROM_OUTSIDE = (
+    "the public keys were taken from the {} itself: this shows what was signed with them, not that they are "
+    "the right ones (--public-key)"
+)
 
 
 def load_keys(arguments: Sequence[str]) -> List[PublicKey]:
@@ -1976,84 +2140,104 @@ def load_keys(arguments: Sequence[str]) -> List[PublicKey]:
     return keys
 
 
-def command_chain(args: argparse.Namespace) -> Dict[str, Any]:
-    store = open_store(Path(args.data_dir))
-    trusted = load_keys(args.public_key)
-    keys = trusted or store.keys
-    notes: List[str] = []
-    if not trusted:
-        notes.append(
-            "the public keys were taken from the store itself: this shows what was signed with them, "
-            "not that they are the right ones (--public-key)"
-        )
-    deployment = args.deployment or store.deployment
-    if deployment is not None and store.deployment not in (None, deployment):
-        store.findings.add(
-            "link_mismatch", f"the store is of deployment {store.deployment!r}, not {deployment!r}",
-            object="deployment.json",
-        )  # fmt: skip
-    if args.chain is not None and not CHAIN_ID_RE.match(args.chain):
-        raise UsageError(f"--chain {args.chain}: not a chain id")
-
+def load_anchors(
+    args: argparse.Namespace, deployment: Optional[str], keys: Sequence[PublicKey], findings: Findings
+) -> Dict[str, List[Anchor]]:
+    """What --against names, by chain. What can't be believed makes the verdict indeterminate: which of the
+    two lies, the file or the store with its keys, is not known."""
     anchors: Dict[str, List[Anchor]] = {}
-    held: List[Dict[str, Any]] = []
     for path in args.against:
         try:
             found = read_anchors(path, keys)
         except (FormatError, SignatureError, EOFError) as error:
-            # Which of the two lies is not known: the chain is not thereby tampered with, nor is it fine.
             code = "signature_invalid" if isinstance(error, SignatureError) else "unknown_format"
-            store.findings.add(code, f"--against {path}: {error}", effect=INDETERMINATE)
+            findings.add(code, f"--against {path}: {error}", effect=INDETERMINATE)
             continue
-        origin = found[0].origin
-        name = origin.rpartition("/")[0]
-        if (deployment is not None and name != deployment) or args.chain not in (None, chain_of(origin)):
-            raise UsageError(f"--against {path} is of {origin}, which is not what is verified")
-        anchors.setdefault(chain_of(origin), []).extend(found)
-        held.append({"source": path, "origin": origin, "size": max(anchor.at for anchor in found)})
+        name, _, chain_id = found[0].origin.rpartition("/")
+        if args.chain not in (None, chain_id) or args.deployment not in (None, name):
+            raise UsageError(f"--against {path} is of {found[0].origin}, which is not what is to be verified")
+        if name != deployment and deployment is not None:
+            message = f"--against {path} is of deployment {name!r}, the store of {deployment!r}"
+            findings.add("checkpoint_mismatch", message, effect=INDETERMINATE)
+            continue
+        anchors.setdefault(chain_id, []).extend(found)
+    return anchors
 
-    chains = [args.chain] if args.chain is not None else sorted({*list_chains(store.worm), *anchors})
-    if not chains:
-        notes.append("the store holds no chain")
+
+def describe_chain(run: ChainRun) -> Dict[str, Any]:
+    return {
+        "chainId": run.chain_id,
+        "verdict": run.findings.verdict,
+        "entriesChecked": run.entries_checked,
+        "segmentsChecked": run.segments_checked,
+        "firstBadSequence": run.findings.first_bad,
+        "size": run.next_sequence,
+        "root": run.state.root().hex() if run.clean else None,
+        "lastEntryHash": run.state.prev_hash.hex() if run.clean and run.state.size else None,
+        "lastReceivedAt": run.last_received or None,
+        "findings": [item.to_json() for item in run.findings.items],
+        "findingsOmitted": run.findings.omitted,
+    }
+
+
+def command_chain(args: argparse.Namespace) -> Dict[str, Any]:
+    if args.chain is not None and not CHAIN_ID_RE.match(args.chain):
+        raise UsageError(f"--chain {args.chain}: not a chain id")
+    store = open_store(Path(args.data_dir))
+    trusted = load_keys(args.public_key)
+    keys = trusted or store.keys
+    deployment = args.deployment or store.deployment
+    if store.deployment not in (None, deployment):
+        message = f"the store is of deployment {store.deployment!r}, not {deployment!r}"
+        store.findings.add("link_mismatch", message, object="deployment.json")
+
+    # Anchors before the listing: a chain that grows meanwhile is then never behind them.
+    anchors = load_anchors(args, deployment, keys, store.findings)
+    chains = [args.chain] if args.chain is not None else list_chains(store.worm, store.findings)
     results = []
-    for chain_id in chains:
+    for chain_id in sorted({*chains, *anchors}):
         run = verify_chain(
-            store, chain_id, deployment, keys, anchors.get(chain_id, ()), args.shallow, args.check_ids, args.progress
+            store,
+            chain_id,
+            deployment,
+            keys,
+            anchors.get(chain_id, ()),
+            args.shallow,
+            args.check_ids,
+            args.progress,
         )
-        trust_state = run.clean
-        results.append(
-            {
-                "chainId": chain_id,
-                "verdict": run.findings.verdict,
-                "entriesChecked": run.entries_checked,
-                "segmentsChecked": run.segments_checked,
-                "firstBadSequence": run.findings.first_bad,
-                "size": run.next_sequence,
-                "root": run.state.root().hex() if trust_state else None,
-                "lastEntryHash": run.state.prev_hash.hex() if trust_state and run.state.size else None,
-                "lastReceivedAt": run.last_received or None,
-                "findings": [item.to_json() for item in run.findings.items],
-                "findingsOmitted": run.findings.omitted,
-            }
-        )
-    if not held:
-        notes.append(
-            "held against no outside checkpoint: entries removed from the end would not be seen (--against)"
-        )
+        results.append(describe_chain(run))
+
     findings = [item.to_json() for item in store.findings.items]
     for result in results:
         findings.extend({"chainId": result["chainId"], **item} for item in result["findings"])
-    bad = [result["firstBadSequence"] for result in results if result["firstBadSequence"] is not None]
+    notes = []
+    if not trusted:
+        notes.append(KEYS_NOT_FROM_OUTSIDE.format("store"))
+    if not results:
+        notes.append("the store holds no chain")
+    for chain_id in (result["chainId"] for result in results if result["chainId"] not in anchors):
+        notes.append(
+            f"{chain_id} was held against nothing from outside: a tail cut off would not show (--against)"
+        )
     return {
         "command": "chain",
         "verdict": worst([store.findings.verdict, *(result["verdict"] for result in results)]),
         "entriesChecked": sum(result["entriesChecked"] for result in results),
-        "firstBadSequence": bad[0] if len(results) == 1 and bad else None,
+        "firstBadSequence": results[0]["firstBadSequence"] if len(results) == 1 else None,
         "findings": findings,
         "deployment": deployment,
         "keysFrom": "arguments" if trusted else "store",
         "publicKeys": [key.describe() for key in keys],
-        "heldAgainst": held,
+        "heldAgainst": [
+            {
+                "source": source,
+                "chainId": chain_id,
+                "size": max(anchor.at for anchor in found if anchor.source == source),
+            }
+            for chain_id, found in sorted(anchors.items())
+            for source in dict.fromkeys(anchor.source for anchor in found)
+        ],
         "chains": results,
         "notes": notes,
     }
@@ -2078,10 +2262,13 @@ def command_receipt(args: argparse.Namespace) -> Dict[str, Any]:
     members: Dict[str, Any] = {"entriesChecked": 0 if receipt is None else 1, "notes": notes}
     if receipt is not None and checkpoint is not None:
         members.update(
-            chainId=receipt.chain_id, sequence=receipt.sequence, entryId=receipt.entry_id,
-            receivedAt=receipt.received_at, entryHash=receipt.entry_hash.hex(),
+            chainId=receipt.chain_id,
+            sequence=receipt.sequence,
+            entryId=receipt.entry_id,
+            receivedAt=receipt.received_at,
+            entryHash=receipt.entry_hash.hex(),
             checkpoint={"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()},
-        )  # fmt: skip
+        )
     return finish_report("receipt", findings, **members)
 
 
@@ -2090,10 +2277,7 @@ def command_bundle(args: argparse.Namespace) -> Dict[str, Any]:
     with open(args.file, "rb") as stream:
         result = check_bundle(stream, keys, findings, args.deployment, args.shallow)
     if result.keys_from_bundle:
-        notes.append(
-            "the public keys were taken from the bundle itself: this shows what was signed with them, "
-            "not that they are the right ones (--public-key)"
-        )
+        notes.append(KEYS_NOT_FROM_OUTSIDE.format("bundle"))
     checkpoint = result.checkpoint
     return finish_report(
         "bundle",
@@ -2118,7 +2302,9 @@ def read_input(path: str) -> bytes:
         raise UsageError(f"{path}: {error}") from error
 
 
-def check_note_file(path: str, keys: Sequence[PublicKey], origin: Optional[str], findings: Findings) -> Optional[Checkpoint]:
+def check_note_file(
+    path: str, keys: Sequence[PublicKey], origin: Optional[str], findings: Findings
+) -> Optional[Checkpoint]:
     """A checkpoint, or the checkpoint inside a verified-through mark."""
     data = read_input(path)
     try:
@@ -2168,25 +2354,31 @@ def command_consistency(args: argparse.Namespace) -> Dict[str, Any]:
     return finish_report("consistency", findings, notes=[])
 
 
-def print_report(report: Dict[str, Any]) -> None:
-    print(f"verdict: {report['verdict']}")
+def printable(text: str) -> str:
+    """Text for a terminal: what came from a file must not move the cursor or turn the line around."""
+    return "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in text)
+
+
+def report_lines(report: Dict[str, Any]) -> List[str]:
+    lines = [f"verdict: {report['verdict']}"]
     if "entriesChecked" in report:
-        print(f"entries checked: {report['entriesChecked']}")
+        lines.append(f"entries checked: {report['entriesChecked']}")
     if report["firstBadSequence"] is not None:
-        print(f"first bad sequence: {report['firstBadSequence']}")
+        lines.append(f"first bad sequence: {report['firstBadSequence']}")
     for chain in report.get("chains", []):
-        print(f"chain {chain['chainId']}: {chain['verdict']}, size {chain['size']}, root {chain['root'] or 'unknown'}")
+        root = chain["root"] or "unknown"
+        lines.append(f"chain {chain['chainId']}: {chain['verdict']}, size {chain['size']}, root {root}")
     for finding in report["findings"]:
-        place = " ".join(
-            [finding.get("chainId", "")]
-            + [f"#{finding['sequence']}" + (f"-{finding['to']}" if "to" in finding else "")] * ("sequence" in finding)
-            + [finding.get("object", "")]
-        ).strip()
-        print(f"  {finding['code']} ({finding['effect']}) {place}: {finding['message']}")
+        place = (
+            [finding["object"]] if "object" in finding else [finding["chainId"]] if "chainId" in finding else []
+        )
+        if "sequence" in finding:
+            place.append(f"#{finding['sequence']}" + (f"-{finding['to']}" if "to" in finding else ""))
+        where = " ".join(place) + ": " if place else ""
+        lines.append(f"  {finding['code']} ({finding['effect']}) {where}{finding['message']}")
     for held in report.get("heldAgainst", []):
-        print(f"held against: {held['source']} (size {held['size']})")
-    for note in report.get("notes", []):
-        print(f"note: {note}")
+        lines.append(f"held against: {held['source']} ({held['chainId']}, size {held['size']})")
+    return lines + [f"note: {note}" for note in report.get("notes", [])]
 
 
 class Parser(argparse.ArgumentParser):
@@ -2198,9 +2390,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="indelible_verify.py", description="Verify Indelible audit chains and what is kept of them.")
+    parser = Parser(
+        prog="indelible_verify.py", description="Verify Indelible audit chains and what is kept of them."
+    )
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
-    key_help = "trusted key: base64 SPKI, vkey, or a file with PEM, key object, or one of these a line; repeatable"
+    key_help = (
+        "trusted key: base64 SPKI, vkey, or a file with PEM, key object, or one of these a line; repeatable"
+    )
 
     def add(name: str, run: Any, help: str, key_required: bool = True) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help, description=help)
@@ -2216,11 +2412,18 @@ def build_parser() -> argparse.ArgumentParser:
     chain.add_argument("--chain", metavar="C", help="one chain; without it all that are there")
     chain.add_argument("--deployment", metavar="NAME", help="what the deployment must be called")
     chain.add_argument(
-        "--against", action="append", default=[], metavar="FILE",
+        "--against",
+        action="append",
+        default=[],
+        metavar="FILE",
         help="a receipt, checkpoint, bundle or verified-through mark kept elsewhere; repeatable",
-    )  # fmt: skip
-    chain.add_argument("--check-ids", action="store_true", help="entryIds are unique (memory grows with the chain)")
-    chain.add_argument("--shallow", action="store_true", help="leave out parsing each payload as canonical JSON")
+    )
+    chain.add_argument(
+        "--check-ids", action="store_true", help="entryIds are unique (memory grows with the chain)"
+    )
+    chain.add_argument(
+        "--shallow", action="store_true", help="leave out parsing each payload as canonical JSON"
+    )
     chain.add_argument("--progress", action="store_true", help="say on stderr how far it is")
 
     for name, run, help in (
@@ -2230,14 +2433,18 @@ def build_parser() -> argparse.ArgumentParser:
         command = add(name, run, help, key_required=name == "receipt")
         command.add_argument("file", metavar="FILE")
         command.add_argument("--deployment", metavar="NAME", help="what the deployment must be called")
-        command.add_argument("--shallow", action="store_true", help="leave out parsing payloads as canonical JSON")
+        command.add_argument(
+            "--shallow", action="store_true", help="leave out parsing payloads as canonical JSON"
+        )
 
     checkpoint = add("checkpoint", command_checkpoint, "verify a signed checkpoint or verified-through mark")
     checkpoint.add_argument("file", metavar="FILE")
     consistency = add("consistency", command_consistency, "verify that one checkpoint continues another")
     consistency.add_argument("old", metavar="OLD")
     consistency.add_argument("new", metavar="NEW")
-    consistency.add_argument("--proof", metavar="FILE", help="JSON array of hashes, or an object with consistencyProof")
+    consistency.add_argument(
+        "--proof", metavar="FILE", help="JSON array of hashes, or an object with consistencyProof"
+    )
     for command in (checkpoint, consistency):
         command.add_argument("--origin", metavar="NAME", help="the origin it must have")
     return parser
@@ -2255,7 +2462,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if args.json:
         print(json.dumps(report, indent=2))
     else:
-        print_report(report)
+        print("\n".join(printable(line) for line in report_lines(report)))
     return EXIT_CODES[report["verdict"]]
 
 

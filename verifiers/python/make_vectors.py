@@ -9,6 +9,7 @@ Shapes are described in test/vectors/README.md.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import tempfile
@@ -38,7 +39,9 @@ DEPLOYMENT = "example.com/audit"
 
 ED25519 = Ed25519Signer(iv.sha256(b"indelible test vectors: ed25519 seed"))
 ED25519_OTHER = Ed25519Signer(iv.sha256(b"indelible test vectors: another ed25519 seed"))
-ECDSA = EcdsaP256Signer(int.from_bytes(iv.sha256(b"indelible test vectors: ecdsa p-256 scalar"), "big") % iv.P256_N)
+ECDSA = EcdsaP256Signer(
+    int.from_bytes(iv.sha256(b"indelible test vectors: ecdsa p-256 scalar"), "big") % iv.P256_N
+)
 
 EVENTS: List[Dict[str, Any]] = [
     {"action": "user.login", "actor": {"id": "u-1", "type": "user"}, "outcome": "success"},
@@ -68,8 +71,20 @@ EVENTS: List[Dict[str, Any]] = [
         "action": "names",
         "actor": {"id": "s", "type": "system"},
         "metadata": {
-            "\ufb33": 1, "\U0001f600": 2, "\u20ac": 3, "\r": 4, "1": 5, "10": 6, "9": 7, "": 8, "__proto__": {"a": 9},
-            "constructor": 10, "a": 11, "A": 12, "\x80": 13, "\u00f6": 14,
+            "\ufb33": 1,
+            "\U0001f600": 2,
+            "\u20ac": 3,
+            "\r": 4,
+            "1": 5,
+            "10": 6,
+            "9": 7,
+            "": 8,
+            "__proto__": {"a": 9},
+            "constructor": 10,
+            "a": 11,
+            "A": 12,
+            "\x80": 13,
+            "\u00f6": 14,
         },
     },
     {
@@ -77,16 +92,43 @@ EVENTS: List[Dict[str, Any]] = [
         "actor": {"id": "s", "type": "system"},
         "metadata": {
             "values": [
-                0, 1, -1, 1.5, -0.1, 1e21, 1e20, 123456789012345680000.0, 1e-6, 1e-7, 5e-324, 1.7976931348623157e308,
-                9007199254740991, 9007199254740992, 333333333.33333325, 4.35, 1e23, 0.000001234, 2.2250738585072014e-308,
+                0,
+                1,
+                -1,
+                1.5,
+                -0.1,
+                1e21,
+                1e20,
+                123456789012345680000.0,
+                1e-6,
+                1e-7,
+                5e-324,
+                1.7976931348623157e308,
+                9007199254740991,
+                9007199254740992,
+                333333333.33333325,
+                4.35,
+                1e23,
+                0.000001234,
+                2.2250738585072014e-308,
             ]
         },
     },
-    {"action": "empty", "actor": {"id": "s", "type": "system"}, "metadata": {"array": [], "false": False, "null": None, "object": {}, "true": True}},
-    {"action": "payment.refund", "actor": {"id": "svc-7", "type": "service"}, "category": "financial", "outcome": "denied", "reason": "limit"},
+    {
+        "action": "empty",
+        "actor": {"id": "s", "type": "system"},
+        "metadata": {"array": [], "false": False, "null": None, "object": {}, "true": True},
+    },
+    {
+        "action": "payment.refund",
+        "actor": {"id": "svc-7", "type": "service"},
+        "category": "financial",
+        "outcome": "denied",
+        "reason": "limit",
+    },
     {"action": "deepest", "actor": {"id": "s", "type": "system"}, "metadata": {}},
     {"action": "user.logout", "actor": {"id": "u-1", "type": "user"}, "schemaVersion": "1"},
-]  # fmt: skip
+]
 
 
 def _deepest() -> Dict[str, Any]:
@@ -139,7 +181,9 @@ def small_event(n: int) -> Dict[str, Any]:
     return {"action": "refund", "actor": {"id": f"u-{n}", "type": "user"}, "metadata": {"amount": n + 0.5}}
 
 
-def build_small_chain(chain_id: str, signers: List[Signer], sizes: Sequence[int] = SEGMENT_SIZES) -> ChainBuilder:
+def build_small_chain(
+    chain_id: str, signers: List[Signer], sizes: Sequence[int] = SEGMENT_SIZES
+) -> ChainBuilder:
     """Short entries, for vectors that repeat them often."""
     chain = ChainBuilder(DEPLOYMENT, chain_id, signers)
     for number, size in enumerate(sizes):
@@ -152,7 +196,11 @@ def build_small_chain(chain_id: str, signers: List[Signer], sizes: Sequence[int]
 
 def key_json(signer: Signer, name: str) -> Dict[str, Any]:
     key = signer.public_key
-    secret = {"seed": signer.seed.hex()} if isinstance(signer, Ed25519Signer) else {"scalar": f"{signer.private:064x}"}
+    secret = (
+        {"seed": signer.seed.hex()}
+        if isinstance(signer, Ed25519Signer)
+        else {"scalar": f"{signer.private:064x}"}
+    )
     return {
         "algorithm": key.algorithm,
         **secret,
@@ -181,20 +229,10 @@ def judge_store(objects: Dict[str, bytes], keys: List[iv.PublicKey]) -> Tuple[st
         return run.findings.verdict, sorted(set(run.findings.codes())), run.findings.first_bad
 
 
-def judge(check: Callable[[iv.Findings], Any]) -> Tuple[str, List[str]]:
-    findings = iv.Findings()
-    check(findings)
-    return findings.verdict, sorted(set(findings.codes()))
-
-
 def judge_bundle(data: bytes) -> Tuple[str, List[str]]:
-    import io
-
-    return judge(lambda findings: iv.check_bundle(io.BytesIO(data), [ED25519.public_key], findings))
-
-
-def judge_receipt(text: str) -> Tuple[str, List[str]]:
-    return judge(lambda findings: iv.check_receipt(text.encode("utf-8"), [ED25519.public_key], findings))
+    findings = iv.Findings()
+    iv.check_bundle(io.BytesIO(data), [ED25519.public_key], findings)
+    return findings.verdict, sorted(set(findings.codes()))
 
 
 # -- chain.json --------------------------------------------------------------------------------------
@@ -259,9 +297,15 @@ def invalid_chains() -> Dict[str, Any]:
             for key, data in sorted(objects.items())
         ]
         result.append(
-            {"name": name, "why": why, "segments": segments, "verdict": verdict, "findings": codes,
-             "firstBadSequence": bad}
-        )  # fmt: skip
+            {
+                "name": name,
+                "why": why,
+                "segments": segments,
+                "verdict": verdict,
+                "findings": codes,
+                "firstBadSequence": bad,
+            }
+        )
 
     def altered(name: str, why: str, segment: Any, old: bytes, new: bytes) -> None:
         assert segment.data.count(old) >= 1, name
@@ -273,17 +317,36 @@ def invalid_chains() -> Dict[str, Any]:
         case(name, why, {item.key: item.data for item in chain.segments})
 
     altered("payload-changed", "a number of entry 1 reads otherwise", first, b"1.5", b"2.5")
-    altered("header-prev-hash", "prevHash of the header is another", second,
-            good.entries[2].prev_hash.hex().encode(), b"00" * 32)  # fmt: skip
+    altered(
+        "header-prev-hash",
+        "prevHash of the header is another",
+        second,
+        good.entries[2].prev_hash.hex().encode(),
+        b"00" * 32,
+    )
     altered("header-not-canonical", "a space in the header", second, b'"count":2', b'"count": 2')
-    altered("header-writer", "writerId of the header is not that of the entries", second,
-            b'"writerId":"writer2"}\n{', b'"writerId":"writer3"}\n{')  # fmt: skip
-    altered("signature-flipped", "the checkpoint's signature is another", second,
-            second.checkpoint[-20:].encode(), second.checkpoint[-20:].swapcase().encode())  # fmt: skip
+    altered(
+        "header-writer",
+        "writerId of the header is not that of the entries",
+        second,
+        b'"writerId":"writer2"}\n{',
+        b'"writerId":"writer3"}\n{',
+    )
+    altered(
+        "signature-flipped",
+        "the checkpoint's signature is another",
+        second,
+        second.checkpoint[-20:].encode(),
+        second.checkpoint[-20:].swapcase().encode(),
+    )
     altered("last-newline", "the last line feed is missing", third, third.data[-10:], third.data[-10:-1])
-    altered("entries-swapped", "two payload lines have changed places", first,
-            good.entries[0].payload + b"\n" + good.entries[1].payload,
-            good.entries[1].payload + b"\n" + good.entries[0].payload)  # fmt: skip
+    altered(
+        "entries-swapped",
+        "two payload lines have changed places",
+        first,
+        good.entries[0].payload + b"\n" + good.entries[1].payload,
+        good.entries[1].payload + b"\n" + good.entries[0].payload,
+    )
     altered("entry-removed", "a payload line is missing", first, good.entries[1].payload + b"\n", b"")
 
     def signed_by(*signers: Signer) -> bytes:
@@ -291,10 +354,17 @@ def invalid_chains() -> Dict[str, Any]:
         head = second.data[: -len(second.checkpoint.encode("utf-8"))]
         return head + sign_note(text, good.origin, *signers).encode("utf-8")
 
-    case("unknown-second-signature", "a signature line by a key that is not trusted", {
-        **whole, second.key: signed_by(ED25519, ED25519_OTHER)})  # fmt: skip
+    case(
+        "unknown-second-signature",
+        "a signature line by a key that is not trusted",
+        {**whole, second.key: signed_by(ED25519, ED25519_OTHER)},
+    )
     case("repeated-signature", "the same key signs twice", {**whole, second.key: signed_by(ED25519, ED25519)})
-    case("foreign-signature", "signed by a key that is not trusted", {**whole, second.key: signed_by(ED25519_OTHER)})
+    case(
+        "foreign-signature",
+        "signed by a key that is not trusted",
+        {**whole, second.key: signed_by(ED25519_OTHER)},
+    )
     case("missing-segment", "the middle segment is not there", {first.key: first.data, third.key: third.data})
     case("missing-first", "the first segment is not there", {second.key: second.data, third.key: third.data})
 
@@ -303,9 +373,14 @@ def invalid_chains() -> Dict[str, Any]:
         other.add(small_event(n + 1 if n < 2 else n), f"id-{n}", RECEIVED[n], f"writer{n // 2 + 1}")
         if n % 2:
             other.commit()
-    case("fork", "a signed segment that continues another history", {**whole, second.key: other.segments[1].data})
-    case("fork-overlap", "a second signed segment over entries that are already there", {
-        **whole, iv.segment_key("payments", 1): _overlap().data})  # fmt: skip
+    case(
+        "fork", "a signed segment that continues another history", {**whole, second.key: other.segments[1].data}
+    )
+    case(
+        "fork-overlap",
+        "a second signed segment over entries that are already there",
+        {**whole, iv.segment_key("payments", 1): _overlap().data},
+    )
 
     def clock(chain: ChainBuilder) -> None:
         chain.add(small_event(0), "id-0", RECEIVED[1])
@@ -337,20 +412,41 @@ def invalid_chains() -> Dict[str, Any]:
 
         return build
 
-    built("payload-not-canonical", "signed, but the payload holds a space",
-          signed_payload(b'"amount":0.5', b'"amount": 0.5'))  # fmt: skip
-    built("payload-duplicate-member", "signed, but the event has two members of the same name",
-          signed_payload(b'"amount":0.5', b'"amount":0.25,"amount":0.5'))  # fmt: skip
-    built("payload-inexact-number", "signed, but a number is not an IEEE double",
-          signed_payload(b'"amount":0.5', b'"amount":9007199254740993'))  # fmt: skip
-    built("payload-lone-surrogate", "signed, but a string holds half a surrogate pair",
-          signed_payload(b'"amount":0.5', b'"amount":"\\ud800"'))  # fmt: skip
-    built("payload-negative-zero", "signed, but a number is negative zero",
-          signed_payload(b'"amount":0.5', b'"amount":-0'))  # fmt: skip
-    built("payload-sequence", "signed, but the entry at 0 says it is 1",
-          signed_payload(b'"sequence":0', b'"sequence":1'))  # fmt: skip
-    built("payload-other-chain", "signed, but the entry is of another chain",
-          signed_payload(b'"chainId":"payments"', b'"chainId":"payment5"'))  # fmt: skip
+    built(
+        "payload-not-canonical",
+        "signed, but the payload holds a space",
+        signed_payload(b'"amount":0.5', b'"amount": 0.5'),
+    )
+    built(
+        "payload-duplicate-member",
+        "signed, but the event has two members of the same name",
+        signed_payload(b'"amount":0.5', b'"amount":0.25,"amount":0.5'),
+    )
+    built(
+        "payload-inexact-number",
+        "signed, but a number is not an IEEE double",
+        signed_payload(b'"amount":0.5', b'"amount":9007199254740993'),
+    )
+    built(
+        "payload-lone-surrogate",
+        "signed, but a string holds half a surrogate pair",
+        signed_payload(b'"amount":0.5', b'"amount":"\\ud800"'),
+    )
+    built(
+        "payload-negative-zero",
+        "signed, but a number is negative zero",
+        signed_payload(b'"amount":0.5', b'"amount":-0'),
+    )
+    built(
+        "payload-sequence",
+        "signed, but the entry at 0 says it is 1",
+        signed_payload(b'"sequence":0', b'"sequence":1'),
+    )
+    built(
+        "payload-other-chain",
+        "signed, but the entry is of another chain",
+        signed_payload(b'"chainId":"payments"', b'"chainId":"payment5"'),
+    )
 
     def too_deep(chain: ChainBuilder) -> None:
         chain.add({**EVENTS[7], "metadata": {"d": EVENTS[7]["metadata"]}}, "id-0", RECEIVED[0])
@@ -380,7 +476,7 @@ def receipt_vectors(chain: ChainBuilder, ecdsa: ChainBuilder) -> Dict[str, Any]:
     def text(receipt: Dict[str, Any], **changes: Any) -> str:
         return json.dumps({**receipt, **changes}, ensure_ascii=False)
 
-    valid = []
+    valid: List[Dict[str, Any]] = []
     for name, source, sequence, size in (
         ("first-alone", chain, 0, 1),
         ("first-of-three", chain, 0, 3),
@@ -389,8 +485,13 @@ def receipt_vectors(chain: ChainBuilder, ecdsa: ChainBuilder) -> Dict[str, Any]:
         ("old-entry-new-checkpoint", chain, 1, 9),
         ("ecdsa", ecdsa, 2, 3),
     ):
-        valid.append({"name": name, "keys": [signer.public_key.vkey(source.origin) for signer in source.signers],
-                      "text": text(source.receipt(sequence, size))})  # fmt: skip
+        valid.append(
+            {
+                "name": name,
+                "keys": [signer.public_key.vkey(source.origin) for signer in source.signers],
+                "text": text(source.receipt(sequence, size)),
+            }
+        )
     base = chain.receipt(4, 8)
     spaced = json.dumps(chain.receipt(4, 8), indent="\t").replace('"sequence"', '"\\u0073equence"') + "\r\n"
     valid.append({"name": "white-space-and-escapes", "keys": valid[2]["keys"], "text": spaced})
@@ -401,49 +502,98 @@ def receipt_vectors(chain: ChainBuilder, ecdsa: ChainBuilder) -> Dict[str, Any]:
     foreign_chain = ChainBuilder(DEPLOYMENT, "payment5", [ED25519], chain.entries)
     own_line = chain.checkpoint(8).split("\n\n")[1]
     wrong = [
-        ("payload-changed", "the payload reads otherwise", text(base, payload=base["payload"].replace("4.5", "4.6"))),
+        (
+            "payload-changed",
+            "the payload reads otherwise",
+            text(base, payload=base["payload"].replace("4.5", "4.6")),
+        ),
         ("entry-hash", "entryHash is another", text(base, entryHash="00" * 32)),
         ("prev-hash", "prevHash is another", text(base, prevHash="00" * 32)),
         ("sequence", "sequence is not that of the payload", text(base, sequence=5)),
         ("sequence-as-text", "sequence is a string", text(base, sequence="4")),
-        ("sequence-with-fraction", "sequence is written 4.0", text(base).replace('"sequence": 4', '"sequence": 4.0')),
+        (
+            "sequence-with-fraction",
+            "sequence is written 4.0",
+            text(base).replace('"sequence": 4', '"sequence": 4.0'),
+        ),
         ("entry-id", "entryId is not that of the payload", text(base, entryId="another")),
         ("received-at", "receivedAt is not that of the payload", text(base, receivedAt=RECEIVED[5])),
         ("proof-short", "the last hash of the proof is missing", text(base, inclusionProof=proof[:-1])),
         ("proof-long", "a hash too many in the proof", text(base, inclusionProof=proof + ["00" * 32])),
-        ("proof-swapped", "two hashes of the proof have changed places",
-         text(base, inclusionProof=[proof[1], proof[0], *proof[2:]])),
+        (
+            "proof-swapped",
+            "two hashes of the proof have changed places",
+            text(base, inclusionProof=[proof[1], proof[0], *proof[2:]]),
+        ),
         ("proof-upper-case", "a hash in upper case", text(base, inclusionProof=[proof[0].upper(), *proof[1:]])),
-        ("checkpoint-too-small", "the checkpoint's size does not cover the entry",
-         text(base, checkpoint=chain.checkpoint(4))),
-        ("checkpoint-of-other-size", "the checkpoint is signed, but the proof is for another size",
-         text(base, checkpoint=chain.checkpoint(9))),
+        (
+            "checkpoint-too-small",
+            "the checkpoint's size does not cover the entry",
+            text(base, checkpoint=chain.checkpoint(4)),
+        ),
+        (
+            "checkpoint-of-other-size",
+            "the checkpoint is signed, but the proof is for another size",
+            text(base, checkpoint=chain.checkpoint(9)),
+        ),
         ("untrusted-key", "signed by another key", text(base, checkpoint=other.checkpoint(8))),
-        ("other-deployment", "the right key under another deployment's name",
-         text(base, checkpoint=elsewhere.checkpoint(8))),
-        ("other-chain", "the right key under another chain's name", text(base, checkpoint=foreign_chain.checkpoint(8))),
-        ("root-changed", "the checkpoint's root is another and so the signature wrong",
-         text(base, checkpoint=checkpoint_text(chain.origin, 8, tree_root([])) + "\n" + own_line)),
-        ("duplicate-member", "two members of the same name",
-         text(base).replace('"sequence": 4', '"sequence": 5, "sequence": 4')),
-        ("member-missing", "inclusionProof is missing",
-         json.dumps({key: value for key, value in base.items() if key != "inclusionProof"}, ensure_ascii=False)),
+        (
+            "other-deployment",
+            "the right key under another deployment's name",
+            text(base, checkpoint=elsewhere.checkpoint(8)),
+        ),
+        (
+            "other-chain",
+            "the right key under another chain's name",
+            text(base, checkpoint=foreign_chain.checkpoint(8)),
+        ),
+        (
+            "root-changed",
+            "the checkpoint's root is another and so the signature wrong",
+            text(base, checkpoint=checkpoint_text(chain.origin, 8, tree_root([])) + "\n" + own_line),
+        ),
+        (
+            "duplicate-member",
+            "two members of the same name",
+            text(base).replace('"sequence": 4', '"sequence": 5, "sequence": 4'),
+        ),
+        (
+            "member-missing",
+            "inclusionProof is missing",
+            json.dumps(
+                {key: value for key, value in base.items() if key != "inclusionProof"}, ensure_ascii=False
+            ),
+        ),
         ("unknown-version", "a format this page does not describe", text(base, format="indelible/receipt/v2")),
-    ]  # fmt: skip
+    ]
     keys = [ED25519.public_key.vkey(chain.origin)]
     invalid = []
     for name, why, body in wrong:
         findings = iv.Findings()
         iv.check_receipt(body.encode("utf-8"), [ED25519.public_key], findings, DEPLOYMENT)
         assert findings.verdict != "intact", name
-        invalid.append({"name": name, "why": why, "text": body, "verdict": findings.verdict,
-                        "findings": sorted(set(findings.codes()))})  # fmt: skip
+        invalid.append(
+            {
+                "name": name,
+                "why": why,
+                "text": body,
+                "verdict": findings.verdict,
+                "findings": sorted(set(findings.codes())),
+            }
+        )
     for item in valid:
-        found = [iv.PublicKey.from_vkey(vkey) for vkey in item["keys"]]
-        verdict, codes = judge(lambda findings: iv.check_receipt(item["text"].encode(), found, findings, DEPLOYMENT))
-        assert verdict == "intact", (item["name"], codes)
-    return {"format": FORMAT, "deployment": DEPLOYMENT, "chainId": chain.chain_id, "keys": keys, "valid": valid,
-            "invalid": invalid}  # fmt: skip
+        known = [iv.PublicKey.from_vkey(vkey) for vkey in item["keys"]]
+        findings = iv.Findings()
+        iv.check_receipt(item["text"].encode("utf-8"), known, findings, DEPLOYMENT)
+        assert findings.verdict == "intact", (item["name"], findings.codes())
+    return {
+        "format": FORMAT,
+        "deployment": DEPLOYMENT,
+        "chainId": chain.chain_id,
+        "keys": keys,
+        "valid": valid,
+        "invalid": invalid,
+    }
 
 
 # -- bundle.json -------------------------------------------------------------------------------------
@@ -452,12 +602,17 @@ def receipt_vectors(chain: ChainBuilder, ecdsa: ChainBuilder) -> Dict[str, Any]:
 def bundle_vectors(chain: ChainBuilder) -> Dict[str, Any]:
     valid = []
     for name, first, to, size in (
-        ("middle", 2, 5, 9), ("whole", 0, 8, 9), ("first-entry", 0, 0, 9), ("last-entry", 8, 8, 9),
+        ("middle", 2, 5, 9),
+        ("whole", 0, 8, 9),
+        ("first-entry", 0, 0, 9),
+        ("last-entry", 8, 8, 9),
         ("to-the-checkpoint", 3, 7, 8),
-    ):  # fmt: skip
+    ):
         data = chain.bundle(first, to, size)
         assert judge_bundle(data) == ("intact", []), name
-        valid.append({"name": name, "from": first, "to": to, "checkpointSize": size, "text": data.decode("utf-8")})
+        valid.append(
+            {"name": name, "from": first, "to": to, "checkpointSize": size, "text": data.decode("utf-8")}
+        )
 
     def parts() -> Tuple[Dict[str, Any], List[bytes], Dict[str, Any]]:
         return chain.bundle_parts(6, 7, 9)
@@ -468,8 +623,14 @@ def bundle_vectors(chain: ChainBuilder) -> Dict[str, Any]:
     assert judge_bundle(good) == ("intact", [])
     changed = [payloads[0].replace(b"6.5", b"9.5"), *payloads[1:]]
     digests = {"entriesSha256": iv.sha256(b"".join(p + b"\n" for p in payloads)).hex()}
-    cases.append(("payload-changed", "an entry reads otherwise, the manifest is the old one",
-                  bundle_text(header, changed, {**manifest, **digests})))  # fmt: skip
+    cases.append(
+        (
+            "payload-changed",
+            "an entry reads otherwise, the manifest is the old one",
+            bundle_text(header, changed, {**manifest, **digests}),
+        )
+    )
+
     def all_renewed() -> bytes:
         """Everything renewed that can be without the key: only the consistency proof gives it away."""
         forged = ChainBuilder(DEPLOYMENT, chain.chain_id, [ED25519])
@@ -477,44 +638,112 @@ def bundle_vectors(chain: ChainBuilder) -> Dict[str, Any]:
             payload = entry.payload.replace(b"6.5", b"9.5")
             forged.add_payload(payload, entry.event, entry.entry_id, entry.received_at, entry.writer_id)
         forged_header, forged_payloads, forged_manifest = forged.bundle_parts(6, 7, 9)
-        return bundle_text(forged_header, forged_payloads, {**forged_manifest, "checkpoint": manifest["checkpoint"]})
+        return bundle_text(
+            forged_header, forged_payloads, {**forged_manifest, "checkpoint": manifest["checkpoint"]}
+        )
 
-    cases.append(("payload-changed-all-renewed", "an entry reads otherwise and all hashes with it", all_renewed()))
+    cases.append(
+        ("payload-changed-all-renewed", "an entry reads otherwise and all hashes with it", all_renewed())
+    )
     cases.append(("entry-removed", "a payload line is missing", good.replace(payloads[1] + b"\n", b"")))
-    cases.append(("entry-added", "a payload line too many", good.replace(payloads[1] + b"\n", payloads[1] + b"\n" + payloads[1] + b"\n")))
+    cases.append(
+        (
+            "entry-added",
+            "a payload line too many",
+            good.replace(payloads[1] + b"\n", payloads[1] + b"\n" + payloads[1] + b"\n"),
+        )
+    )
     cases.append(("cut-short", "the file ends within the entries", good[: good.index(payloads[1]) + 10]))
     cases.append(("manifest-missing", "the file ends after the entries", good[: good.index(b'{"checkpoint"')]))
     cases.append(("header-changed", "createdAt reads otherwise", good.replace(b"08:00:00", b"08:00:01", 1)))
-    cases.append(("frontier-changed", "the header's frontier is another",
-                  bundle_text({**header, "frontier": ["00" * 32, *header["frontier"][1:]]}, payloads, manifest)))  # fmt: skip
-    cases.append(("frontier-short", "the header's frontier has a hash too few",
-                  bundle_text({**header, "frontier": header["frontier"][1:]}, payloads, manifest)))  # fmt: skip
-    cases.append(("prev-hash-changed", "prevHash is another",
-                  bundle_text({**header, "prevHash": "00" * 32}, payloads, manifest)))  # fmt: skip
-    cases.append(("count-wrong", "count is not that of the range",
-                  bundle_text({**header, "count": 3}, payloads, manifest)))  # fmt: skip
-    cases.append(("last-entry-hash", "lastEntryHash is another",
-                  bundle_text(header, payloads, {**manifest, "lastEntryHash": "00" * 32})))  # fmt: skip
-    cases.append(("consistency-proof", "a hash too many in the consistency proof",
-                  bundle_text(header, payloads, {**manifest, "consistencyProof": [*manifest["consistencyProof"], "00" * 32]})))  # fmt: skip
+    cases.append(
+        (
+            "frontier-changed",
+            "the header's frontier is another",
+            bundle_text({**header, "frontier": ["00" * 32, *header["frontier"][1:]]}, payloads, manifest),
+        )
+    )
+    cases.append(
+        (
+            "frontier-short",
+            "the header's frontier has a hash too few",
+            bundle_text({**header, "frontier": header["frontier"][1:]}, payloads, manifest),
+        )
+    )
+    cases.append(
+        (
+            "prev-hash-changed",
+            "prevHash is another",
+            bundle_text({**header, "prevHash": "00" * 32}, payloads, manifest),
+        )
+    )
+    cases.append(
+        (
+            "count-wrong",
+            "count is not that of the range",
+            bundle_text({**header, "count": 3}, payloads, manifest),
+        )
+    )
+    cases.append(
+        (
+            "last-entry-hash",
+            "lastEntryHash is another",
+            bundle_text(header, payloads, {**manifest, "lastEntryHash": "00" * 32}),
+        )
+    )
+    cases.append(
+        (
+            "consistency-proof",
+            "a hash too many in the consistency proof",
+            bundle_text(
+                header, payloads, {**manifest, "consistencyProof": [*manifest["consistencyProof"], "00" * 32]}
+            ),
+        )
+    )
     header5, payloads5, manifest5 = chain.bundle_parts(4, 5, 9)
-    cases.append(("consistency-proof-short", "the consistency proof has a hash too few",
-                  bundle_text(header5, payloads5, {**manifest5, "consistencyProof": manifest5["consistencyProof"][:-1]})))  # fmt: skip
-    cases.append(("checkpoint-too-small", "the checkpoint does not cover the range",
-                  bundle_text(header, payloads, {**manifest, "checkpoint": chain.checkpoint(7), "consistencyProof": []})))  # fmt: skip
+    cases.append(
+        (
+            "consistency-proof-short",
+            "the consistency proof has a hash too few",
+            bundle_text(
+                header5, payloads5, {**manifest5, "consistencyProof": manifest5["consistencyProof"][:-1]}
+            ),
+        )
+    )
+    cases.append(
+        (
+            "checkpoint-too-small",
+            "the checkpoint does not cover the range",
+            bundle_text(
+                header, payloads, {**manifest, "checkpoint": chain.checkpoint(7), "consistencyProof": []}
+            ),
+        )
+    )
     other = ChainBuilder(DEPLOYMENT, chain.chain_id, [ED25519_OTHER], chain.entries)
-    cases.append(("untrusted-key", "signed by another key, which the header names",
-                  other.bundle(6, 7, 9)))  # fmt: skip
-    cases.append(("other-deployment", "the header is of another deployment than the checkpoint",
-                  bundle_text({**header, "deployment": "example.com/other"}, payloads, manifest)))  # fmt: skip
-    cases.append(("not-canonical", "a space in the manifest", good.replace(b'"format":"indelible/bundle-manifest', b'"format": "indelible/bundle-manifest')))
+    cases.append(("untrusted-key", "signed by another key, which the header names", other.bundle(6, 7, 9)))
+    cases.append(
+        (
+            "other-deployment",
+            "the header is of another deployment than the checkpoint",
+            bundle_text({**header, "deployment": "example.com/other"}, payloads, manifest),
+        )
+    )
+    cases.append(
+        (
+            "not-canonical",
+            "a space in the manifest",
+            good.replace(b'"format":"indelible/bundle-manifest', b'"format": "indelible/bundle-manifest'),
+        )
+    )
     cases.append(("after-the-manifest", "a byte after the end", good + b"\n"))
     cases.append(("last-newline", "the last line feed is missing", good[:-1]))
     invalid = []
     for name, why, data in cases:
         verdict, codes = judge_bundle(data)
         assert verdict != "intact", name
-        invalid.append({"name": name, "why": why, "text": data.decode("utf-8"), "verdict": verdict, "findings": codes})
+        invalid.append(
+            {"name": name, "why": why, "text": data.decode("utf-8"), "verdict": verdict, "findings": codes}
+        )
     return {
         "format": FORMAT,
         "deployment": chain.deployment,
@@ -530,7 +759,16 @@ def bundle_vectors(chain: ChainBuilder) -> Dict[str, Any]:
 #: The leaves of the Certificate Transparency reference tests.
 CT_LEAVES = [
     bytes.fromhex(text)
-    for text in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
+    for text in (
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    )
 ]
 
 
@@ -574,7 +812,9 @@ def note_vectors() -> Dict[str, Any]:
     ed_sig, (r, s) = ED25519.sign(raw), ECDSA.sign_integers(raw)
     ed_line, ec_line = signature_line(name, ed_id, ed_sig), signature_line(name, ec_id, der_signature(r, s))
     other_line = signature_line(name, other.key_id(name), ED25519_OTHER.sign(raw))
-    elsewhere_line = signature_line("witness.example", ED25519_OTHER.public_key.key_id("witness.example"), bytes(72))
+    elsewhere_line = signature_line(
+        "witness.example", ED25519_OTHER.public_key.key_id("witness.example"), bytes(72)
+    )
     ed_vkey, ec_vkey, other_vkey = ed.vkey(name), ec.vkey(name), other.vkey(name)
     wrong_sig = ed_sig[:5] + bytes([ed_sig[5] ^ 1]) + ed_sig[6:]
     bad_ed_line = signature_line(name, ed_id, wrong_sig)
@@ -593,55 +833,152 @@ def note_vectors() -> Dict[str, Any]:
         ("c2sp", [C2SP_VKEY], C2SP_NOTE, [C2SP_VKEY], "the example of c2sp.org/signed-note"),
         ("ed25519", [ed_vkey], text + "\n" + ed_line, [ed_vkey], ""),
         ("ecdsa", [ec_vkey], text + "\n" + ec_line, [ec_vkey], "RFC 6979 nonce"),
-        ("ecdsa-other-half", [ec_vkey], text + "\n" + signature_line(name, ec_id, der_signature(r, iv.P256_N - s)),
-         [ec_vkey], "n - s in place of s is as good"),
+        (
+            "ecdsa-other-half",
+            [ec_vkey],
+            text + "\n" + signature_line(name, ec_id, der_signature(r, iv.P256_N - s)),
+            [ec_vkey],
+            "n - s in place of s is as good",
+        ),
         ("both", [ed_vkey, ec_vkey], text + "\n" + ed_line + ec_line, [ed_vkey, ec_vkey], ""),
-        ("both-one-known", [ec_vkey], text + "\n" + ed_line + ec_line, [ec_vkey], "the unknown line is ignored"),
-        ("unknown-lines", [ed_vkey], text + "\n" + elsewhere_line + other_line + ed_line, [ed_vkey],
-         "lines of others are ignored"),
-        ("text-with-empty-line", [ed_vkey], sign_note("a\n\nb\n", name, ED25519), [ed_vkey],
-         "the split is at the last empty line; not a checkpoint"),
+        (
+            "both-one-known",
+            [ec_vkey],
+            text + "\n" + ed_line + ec_line,
+            [ec_vkey],
+            "the unknown line is ignored",
+        ),
+        (
+            "unknown-lines",
+            [ed_vkey],
+            text + "\n" + elsewhere_line + other_line + ed_line,
+            [ed_vkey],
+            "lines of others are ignored",
+        ),
+        (
+            "text-with-empty-line",
+            [ed_vkey],
+            sign_note("a\n\nb\n", name, ED25519),
+            [ed_vkey],
+            "the split is at the last empty line; not a checkpoint",
+        ),
         ("no-known-key", [other_vkey], text + "\n" + ed_line, [], "no line by a known key"),
         ("flipped", [ed_vkey], text + "\n" + bad_ed_line, [], "a bit of R is another"),
-        ("ecdsa-flipped", [ec_vkey], text + "\n" + signature_line(name, ec_id, der_signature(r, s ^ 1)), [], ""),
-        ("one-good-one-bad", [ed_vkey, ec_vkey], text + "\n" + bad_ed_line + ec_line, [],
-         "a wrong signature of a known key spoils the note"),
+        (
+            "ecdsa-flipped",
+            [ec_vkey],
+            text + "\n" + signature_line(name, ec_id, der_signature(r, s ^ 1)),
+            [],
+            "",
+        ),
+        (
+            "one-good-one-bad",
+            [ed_vkey, ec_vkey],
+            text + "\n" + bad_ed_line + ec_line,
+            [],
+            "a wrong signature of a known key spoils the note",
+        ),
         ("text-changed", [ed_vkey], text.replace("\n3\n", "\n4\n") + "\n" + ed_line, [], ""),
-        ("other-name", [ed_vkey], text + "\n" + ed_line.replace("payments", "payment5"), [],
-         "the right key ID under another name is an unknown key"),
-        ("ed25519-s-plus-l", [ed_vkey], text + "\n" + signature_line(name, ed_id, s_plus_l), [],
-         "RFC 8032: S has to be below L"),
+        (
+            "other-name",
+            [ed_vkey],
+            text + "\n" + ed_line.replace("payments", "payment5"),
+            [],
+            "the right key ID under another name is an unknown key",
+        ),
+        (
+            "ed25519-s-plus-l",
+            [ed_vkey],
+            text + "\n" + signature_line(name, ed_id, s_plus_l),
+            [],
+            "RFC 8032: S has to be below L",
+        ),
         ("ed25519-short", [ed_vkey], text + "\n" + signature_line(name, ed_id, ed_sig[:63]), [], "63 bytes"),
         ("ed25519-long", [ed_vkey], text + "\n" + signature_line(name, ed_id, ed_sig + b"\0"), [], "65 bytes"),
-        ("ecdsa-der-trailing", [ec_vkey], text + "\n" + signature_line(name, ec_id, good_der + b"\0"), [],
-         "a byte after the SEQUENCE"),
-        ("ecdsa-der-not-minimal", [ec_vkey],
-         text + "\n" + signature_line(name, ec_id, der(b"\0" + minimal(r), minimal(s))), [], "a zero byte too many"),
-        ("ecdsa-der-long-length", [ec_vkey], text + "\n" + signature_line(name, ec_id, long_form), [],
-         "the length of the SEQUENCE in the long form"),
-        ("ecdsa-raw", [ec_vkey],
-         text + "\n" + signature_line(name, ec_id, r.to_bytes(32, "big") + s.to_bytes(32, "big")), [],
-         "r and s without DER"),
-        ("ecdsa-r-zero", [ec_vkey], text + "\n" + signature_line(name, ec_id, der_signature(0, s)), [], "r is 0"),
-        ("ecdsa-s-plus-n", [ec_vkey], text + "\n" + signature_line(name, ec_id, der_signature(r, s + iv.P256_N)), [],
-         "s is not below n"),
+        (
+            "ecdsa-der-trailing",
+            [ec_vkey],
+            text + "\n" + signature_line(name, ec_id, good_der + b"\0"),
+            [],
+            "a byte after the SEQUENCE",
+        ),
+        (
+            "ecdsa-der-not-minimal",
+            [ec_vkey],
+            text + "\n" + signature_line(name, ec_id, der(b"\0" + minimal(r), minimal(s))),
+            [],
+            "a zero byte too many",
+        ),
+        (
+            "ecdsa-der-long-length",
+            [ec_vkey],
+            text + "\n" + signature_line(name, ec_id, long_form),
+            [],
+            "the length of the SEQUENCE in the long form",
+        ),
+        (
+            "ecdsa-raw",
+            [ec_vkey],
+            text + "\n" + signature_line(name, ec_id, r.to_bytes(32, "big") + s.to_bytes(32, "big")),
+            [],
+            "r and s without DER",
+        ),
+        (
+            "ecdsa-r-zero",
+            [ec_vkey],
+            text + "\n" + signature_line(name, ec_id, der_signature(0, s)),
+            [],
+            "r is 0",
+        ),
+        (
+            "ecdsa-s-plus-n",
+            [ec_vkey],
+            text + "\n" + signature_line(name, ec_id, der_signature(r, s + iv.P256_N)),
+            [],
+            "s is not below n",
+        ),
         ("no-last-newline", [ed_vkey], (text + "\n" + ed_line)[:-1], [], ""),
         ("no-signature", [ed_vkey], text + "\n", [], "the empty line and nothing after it"),
         ("no-empty-line", [ed_vkey], text + ed_line, [], ""),
-        ("hyphen", [ed_vkey], text + "\n" + ed_line.replace("\u2014", "-"), [], "a hyphen in place of the em dash"),
-        ("base64-not-canonical", [ed_vkey], text + "\n" + _loose_base64(ed_line), [],
-         "unused bits of the last base64 digit are not zero"),
-        ("base64-no-padding", [ed_vkey], text + "\n" + ed_line.replace("=", ""), [],
-         "padding is missing"),
+        (
+            "hyphen",
+            [ed_vkey],
+            text + "\n" + ed_line.replace("\u2014", "-"),
+            [],
+            "a hyphen in place of the em dash",
+        ),
+        (
+            "base64-not-canonical",
+            [ed_vkey],
+            text + "\n" + _loose_base64(ed_line),
+            [],
+            "unused bits of the last base64 digit are not zero",
+        ),
+        ("base64-no-padding", [ed_vkey], text + "\n" + ed_line.replace("=", ""), [], "padding is missing"),
         ("carriage-return", [ed_vkey], text + "\n" + ed_line.replace("\n", "\r\n"), [], "a control character"),
         ("two-spaces", [ed_vkey], text + "\n" + ed_line.replace("\u2014 ", "\u2014  "), [], ""),
-        ("byte-order-mark", [ed_vkey], "\ufeff" + text + "\n" + ed_line, [], "it is part of the text, so the signature is wrong"),
+        (
+            "byte-order-mark",
+            [ed_vkey],
+            "\ufeff" + text + "\n" + ed_line,
+            [],
+            "it is part of the text, so the signature is wrong",
+        ),
         ("line-after", [ed_vkey], text + "\n" + ed_line + "x\n", [], "a line that is not a signature"),
-    ]  # fmt: skip
+    ]
     notes = []
-    for case_name, vkeys, note, signers, why in cases:
-        notes.append({"name": case_name, "why": why, "keyName": "example.com/foo" if case_name == "c2sp" else name,
-                      "vkeys": vkeys, "note": note, "valid": bool(signers), "signedBy": signers})  # fmt: skip
+    for case_name, known, note, signers, why in cases:
+        notes.append(
+            {
+                "name": case_name,
+                "why": why,
+                "keyName": "example.com/foo" if case_name == "c2sp" else name,
+                "vkeys": known,
+                "note": note,
+                "valid": bool(signers),
+                "signedBy": signers,
+            }
+        )
         assert _signers(notes[-1]) == signers, case_name
 
     root = iv.encode_base64(iv.sha256(b"a root"))
@@ -649,10 +986,16 @@ def note_vectors() -> Dict[str, Any]:
     bodies: List[Tuple[str, str, Any]] = [
         ("plain", f"{name}\n3\n{root}\n", {"origin": name, "size": 3, "root": iv.sha256(b"a root").hex()}),
         ("empty-tree", f"{name}\n0\n{empty}\n", {"origin": name, "size": 0, "root": iv.sha256(b"").hex()}),
-        ("largest-size", f"{name}\n9007199254740991\n{root}\n",
-         {"origin": name, "size": 2**53 - 1, "root": iv.sha256(b"a root").hex()}),
-        ("own-chain", f"{DEPLOYMENT}/_access\n3\n{root}\n",
-         {"origin": f"{DEPLOYMENT}/_access", "size": 3, "root": iv.sha256(b"a root").hex()}),
+        (
+            "largest-size",
+            f"{name}\n9007199254740991\n{root}\n",
+            {"origin": name, "size": 2**53 - 1, "root": iv.sha256(b"a root").hex()},
+        ),
+        (
+            "own-chain",
+            f"{DEPLOYMENT}/_access\n3\n{root}\n",
+            {"origin": f"{DEPLOYMENT}/_access", "size": 3, "root": iv.sha256(b"a root").hex()},
+        ),
         ("size-leading-zero", f"{name}\n03\n{root}\n", None),
         ("size-sign", f"{name}\n+3\n{root}\n", None),
         ("size-too-large", f"{name}\n9007199254740992\n{root}\n", None),
@@ -662,14 +1005,18 @@ def note_vectors() -> Dict[str, Any]:
         ("root-31-bytes", f"{name}\n3\n{iv.encode_base64(bytes(31))}\n", None),
         ("root-33-bytes", f"{name}\n3\n{iv.encode_base64(bytes(33))}\n", None),
         ("root-hex", f"{name}\n3\n{iv.sha256(b'a root').hex()}\n", None),
-        ("root-url-alphabet", f"{name}\n3\n{iv.encode_base64(bytes([251] * 32)).replace('+', '-').replace('/', '_')}\n", None),
+        (
+            "root-url-alphabet",
+            f"{name}\n3\n{iv.encode_base64(bytes([251] * 32)).replace('+', '-').replace('/', '_')}\n",
+            None,
+        ),
         ("root-not-canonical", f"{name}\n3\n{'A' * 42}B=\n", None),
         ("extension-line", f"{name}\n3\n{root}\nextension\n", None),
         ("two-lines", f"{name}\n3\n", None),
         ("origin-no-slash", f"payments\n3\n{root}\n", None),
         ("origin-upper-case-chain", f"{DEPLOYMENT}/Payments\n3\n{root}\n", None),
         ("space-after-size", f"{name}\n3 \n{root}\n", None),
-    ]  # fmt: skip
+    ]
     checkpoints = []
     for case_name, body, expected in bodies:
         try:
@@ -682,10 +1029,12 @@ def note_vectors() -> Dict[str, Any]:
             item["checkpoint"] = expected
         checkpoints.append(item)
 
-    vkeys = []
+    vkeys: List[Dict[str, Any]] = []
     small = (1).to_bytes(32, "little")  # the neutral element
     beyond = (iv.ED_P + 3).to_bytes(32, "little")
-    no_point = next(n.to_bytes(32, "little") for n in range(2, 99) if iv.ed_decompress(n.to_bytes(32, "little")) is None)
+    no_point = next(
+        n.to_bytes(32, "little") for n in range(2, 99) if iv.ed_decompress(n.to_bytes(32, "little")) is None
+    )
 
     def ed_vkey_of(key: bytes, type_byte: bytes = b"\x01") -> str:
         key_id = iv.sha256(name.encode() + b"\n" + type_byte + key)[:4]
@@ -697,20 +1046,34 @@ def note_vectors() -> Dict[str, Any]:
         ("ecdsa", ec_vkey, ""),
         ("c2sp", C2SP_VKEY, ""),
         ("key-id-wrong", ed_vkey.replace(ed_id.hex(), "00000000"), "the key ID does not follow from the key"),
-        ("key-id-upper-case", ed_vkey.replace(ed_id.hex(), ed_id.hex().upper()), "hexadecimal digits are lower case"),
+        (
+            "key-id-upper-case",
+            ed_vkey.replace(ed_id.hex(), ed_id.hex().upper()),
+            "hexadecimal digits are lower case",
+        ),
         ("name-changed", ed_vkey.replace("payments", "payment5"), "the name is part of an Ed25519 key ID"),
         ("unknown-type", ed_vkey_of(ED25519.public_bytes, b"\x04"), "type 0x04"),
         ("short", ed_vkey_of(ED25519.public_bytes[:31]), "31 bytes of key"),
         ("small-order", ed_vkey_of(small), "the neutral element: anything can be signed under it"),
         ("not-canonical-point", ed_vkey_of(beyond), "y is not below p"),
         ("not-a-point", ed_vkey_of(no_point), "no x for this y"),
-        ("ecdsa-off-curve", f"{name}+{iv.sha256(off_curve)[:4].hex()}+{iv.encode_base64(b'' + bytes([2]) + off_curve)}",
-         "the point is not on the curve"),
-    ):  # fmt: skip
+        (
+            "ecdsa-off-curve",
+            f"{name}+{iv.sha256(off_curve)[:4].hex()}+{iv.encode_base64(b'' + bytes([2]) + off_curve)}",
+            "the point is not on the curve",
+        ),
+    ):
         try:
             key = iv.PublicKey.from_vkey(vkey)
-            item = {"name": case_name, "why": why, "vkey": vkey, "valid": True, "algorithm": key.algorithm,
-                    "keyName": vkey.split("+")[0], "publicKey": iv.encode_base64(key.spki)}  # fmt: skip
+            item = {
+                "name": case_name,
+                "why": why,
+                "vkey": vkey,
+                "valid": True,
+                "algorithm": key.algorithm,
+                "keyName": vkey.split("+")[0],
+                "publicKey": iv.encode_base64(key.spki),
+            }
         except iv.FormatError:
             item = {"name": case_name, "why": why, "vkey": vkey, "valid": False}
         vkeys.append(item)
@@ -757,12 +1120,18 @@ def build_all() -> Dict[str, bytes]:
     bundles = bundle_vectors(small)
 
     def dump(value: Any) -> bytes:
-        return (json.dumps(value, ensure_ascii=True, indent=None, separators=(",", ":"))
-                .replace('},{"', '},\n{"') + "\n").encode("ascii")  # fmt: skip
+        return (
+            json.dumps(value, ensure_ascii=True, indent=None, separators=(",", ":")).replace('},{"', '},\n{"')
+            + "\n"
+        ).encode("ascii")
 
     return {
         "chain.json": dump(
-            {"format": FORMAT, "chains": [chain_json(item) for item in (chain, ecdsa, both)], "invalid": invalid_chains()}
+            {
+                "format": FORMAT,
+                "chains": [chain_json(item) for item in (chain, ecdsa, both)],
+                "invalid": invalid_chains(),
+            }
         ),
         "receipt.json": dump(receipt_vectors(small, small_ecdsa)),
         "bundle.json": dump(bundles),
@@ -775,7 +1144,11 @@ def build_all() -> Dict[str, bytes]:
 def main() -> int:
     files = build_all()
     if "--check" in sys.argv[1:]:
-        stale = [name for name, data in files.items() if not (VECTORS / name).is_file() or (VECTORS / name).read_bytes() != data]
+        stale = [
+            name
+            for name, data in files.items()
+            if not (VECTORS / name).is_file() or (VECTORS / name).read_bytes() != data
+        ]
         for name in stale:
             print(f"test/vectors/{name} is not what make_vectors.py writes", file=sys.stderr)
         return 1 if stale else 0
