@@ -405,6 +405,8 @@ function openSegmentNote(
   }
   const signers = noteSigners(note, keys);
   const first = note.signatures[0];
+  // A copied line needs no key, so it must not be a second way to write the same segment.
+  if (new Set(note.signatures.map(({ keyId }) => keyId)).size < note.signatures.length) return fault('signature_invalid', 'a key signs twice');
   if (first === undefined || signers.length !== note.signatures.length) {
     return fault('signature_invalid', `not signed by a key of the deployment alone (signed by ${note.signatures.map((s) => s.keyId).join(', ')})`);
   }
