@@ -1,6 +1,6 @@
 /** Segments: what one commit writes (docs/format.md §5). Making them, reading them, checking them. */
 import { allocate, hexEncode, sha256Into, utf8Decode, utf8Encode, utf8Into, utf8Length } from '#platform';
-import { originOf, parseHash, segmentKey, isWriterId } from './chain.js';
+import { emptyHead, originOf, parseHash, segmentKey, isWriterId } from './chain.js';
 import type { ChainHead } from './chain.js';
 import { checkpointText, parseCheckpointText } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
@@ -222,6 +222,8 @@ export interface VerifiedSegment {
   readonly firstSequence: number;
   readonly count: number;
   readonly writerId: string;
+  /** Key IDs of the signatures under its checkpoint, all of the deployment. */
+  readonly signedBy: readonly string[];
   readonly checkpoint: string;
   readonly entryHashes: Uint8Array;
   readonly leafHashes: Uint8Array;
@@ -257,9 +259,14 @@ export function loadSegment(bytes: Uint8Array, verified: VerifiedSegment): Segme
 export interface InvalidSegment {
   readonly outcome: 'invalid';
   readonly fault: SegmentFault;
-  /** What the bytes claim, for localising the fault: leaf hashes as recomputed, and whether a key signed the root. */
+  /**
+   * What the bytes claim, for localising the fault. Absent if they are no segment of this place.
+   * `signed` is the checkpoint if keys of the deployment signed it, whatever else is wrong.
+   */
   readonly claimed?: {
+    readonly before: ChainHead;
     readonly count: number;
+    /** As recomputed from the lines that are there. */
     readonly leafHashes: Uint8Array;
     readonly signed: Checkpoint | undefined;
   };
@@ -280,6 +287,9 @@ export function verifySegment(
   },
   keys: readonly NoteKey[],
 ): VerifiedSegment | InvalidSegment {
+  if (bytes.length > MAX_SEGMENT_BYTES) {
+    return { outcome: 'invalid', fault: fault('unknown_format', `${bytes.length} bytes, more than the ${MAX_SEGMENT_BYTES} of a segment`) };
+  }
   const parts = splitSegment(bytes);
   if ('code' in parts) return { outcome: 'invalid', fault: parts };
   const { header, starts, ends } = parts;
@@ -299,16 +309,16 @@ export function verifySegment(
   }
   const origin = originOf(expected.deployment, expected.chainId);
   const signed = openSegmentNote(parts.note, origin, header, keys);
-  if ('code' in signed) return { outcome: 'invalid', fault: signed, claimed: { count, leafHashes, signed: undefined } };
+  if ('code' in signed) return { outcome: 'invalid', fault: signed, claimed: { before, count, leafHashes, signed: undefined } };
   const invalid = (reason: SegmentFault): InvalidSegment => ({
     outcome: 'invalid',
     fault: reason,
-    claimed: { count, leafHashes, signed: signed.checkpoint },
+    claimed: { before, count, leafHashes, signed: signed.checkpoint },
   });
 
   const tree = new TreeExtension(before.frontier, leafHashes);
   const { checkpoint } = signed;
-  const scan = scanEnvelopes(bytes, parts, expected.chainId, expected.firstSequence);
+  let scan = scanEnvelopes(bytes, parts, expected.chainId, expected.firstSequence, header.writerId);
   if (checkpoint.size !== tree.size) {
     if (header.count === count) return invalid(fault('checkpoint_mismatch', `the checkpoint is of size ${checkpoint.size}, expected ${tree.size}`));
     return invalid(countFault(header, count, scan));
@@ -317,18 +327,23 @@ export function verifySegment(
     // The signature tells that something is changed; the fixed parts may tell what.
     return invalid('code' in scan && scan.code !== 'clock_regression' ? scan : fault('hash_mismatch', 'the entries do not hash to the signed root'));
   }
-  // From here on the entries are what a holder of the key signed.
+  // From here on the entries are what a holder of the key signed: if they name another writer than the
+  // header does, the header is what is wrong.
+  const writerId = writerOf(bytes, starts[0] as number, ends[0] as number);
+  if (writerId !== undefined && writerId !== header.writerId) {
+    scan = scanEnvelopes(bytes, parts, expected.chainId, expected.firstSequence, writerId);
+  }
+  if ('code' in scan) return invalid(scan);
   const expectedHeader = formatHeader({
     chainId: expected.chainId,
     count,
     firstSequence: expected.firstSequence,
     frontier: before.frontier.hashes.map(hexEncode),
     prevHash: hexEncode(before.lastEntryHash),
-    signerKeyId: signed.firstKeyId,
-    writerId: 'code' in scan ? header.writerId : scan.writerId,
+    signerKeyId: signed.keyIds[0] as string,
+    writerId: scan.writerId,
   });
   if (expectedHeader !== parts.headerText) return invalid(fault('link_mismatch', 'the header is not the one that follows from the chain'));
-  if ('code' in scan) return invalid(scan);
   if (expected.before !== undefined && scan.firstReceivedAt < expected.before.lastReceivedAt) {
     return invalid(fault('clock_regression', `receivedAt ${scan.firstReceivedAt} is before ${expected.before.lastReceivedAt}`));
   }
@@ -337,6 +352,7 @@ export function verifySegment(
     firstSequence: expected.firstSequence,
     count,
     writerId: header.writerId,
+    signedBy: signed.keyIds,
     checkpoint: parts.note,
     entryHashes,
     leafHashes,
@@ -380,6 +396,7 @@ function placeFault(
 }
 
 function headBefore(header: SegmentHeader, firstSequence: number): ChainHead {
+  if (firstSequence === 0) return emptyHead(header.chainId);
   return {
     chainId: header.chainId,
     size: firstSequence,
@@ -394,7 +411,7 @@ function openSegmentNote(
   origin: string,
   header: SegmentHeader,
   keys: readonly NoteKey[],
-): SegmentFault | { readonly checkpoint: Checkpoint; readonly firstKeyId: string } {
+): SegmentFault | { readonly checkpoint: Checkpoint; readonly keyIds: readonly string[] } {
   let note: SignedNote;
   try {
     note = parseNote(text);
@@ -416,7 +433,7 @@ function openSegmentNote(
   try {
     const checkpoint = parseCheckpointText(note.text);
     if (checkpoint.origin !== origin) return fault('checkpoint_mismatch', `the checkpoint is of ${checkpoint.origin}, expected ${origin}`);
-    return { checkpoint, firstKeyId: first.keyId };
+    return { checkpoint, keyIds: signers.map((key) => key.keyId) };
   } catch (error) {
     return fault('checkpoint_mismatch', (error as Error).message);
   }
@@ -431,11 +448,12 @@ interface EnvelopeScan {
 /** The envelopes' fixed parts, against the place each payload stands at. */
 function scanEnvelopes(
   bytes: Uint8Array,
-  { header, starts, ends }: SegmentParts,
+  { starts, ends }: SegmentParts,
   chainId: string,
   firstSequence: number,
+  writerId: string,
 ): EnvelopeScan | SegmentFault {
-  const shape = new EnvelopeShape(chainId, header.writerId, utf8Encode);
+  const shape = new EnvelopeShape(chainId, writerId, utf8Encode);
   let firstReceivedAt = '';
   let lastReceivedAt = '';
   for (let i = 0; i < starts.length; i++) {
@@ -445,7 +463,11 @@ function scanEnvelopes(
     if (i === 0) firstReceivedAt = result;
     lastReceivedAt = result;
   }
-  return { writerId: header.writerId, firstReceivedAt, lastReceivedAt };
+  return { writerId, firstReceivedAt, lastReceivedAt };
+}
+
+function writerOf(bytes: Uint8Array, start: number, end: number): string | undefined {
+  return /,"writerId":"([a-z0-9]{1,32})"\}$/.exec(String.fromCharCode(...bytes.subarray(Math.max(start, end - 60), end)))?.[1];
 }
 
 /** A line whose sequence is another one's was dropped, repeated or moved; anything else is changed bytes. */
