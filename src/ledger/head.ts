@@ -7,7 +7,7 @@ import type { ChainHead } from '../core/chain.js';
 import { equalBytes } from '../core/merkle.js';
 import { loadSegment, MAX_SEGMENT_ENTRIES, verifySegment } from '../core/segment.js';
 import type { Segment, VerifiedSegment } from '../core/segment.js';
-import type { WormStore } from '../storage/worm-store.js';
+import type { StoreReader } from '../storage/worm-store.js';
 import { ChainHaltedError } from './errors.js';
 import type { ChainTrust } from './trust.js';
 
@@ -21,7 +21,7 @@ export interface FoundHead {
 }
 
 /** @throws ChainHaltedError naming the object; StoreError */
-export async function findHead(store: WormStore, chainId: string, trust: ChainTrust): Promise<FoundHead> {
+export async function findHead(store: StoreReader, chainId: string, trust: ChainTrust): Promise<FoundHead> {
   const sequence = await lastFirstSequence(store, chainId);
   if (sequence === undefined) return { head: emptyHead(chainId), last: undefined };
   const { bytes, segment } = await readVerified(store, chainId, sequence, trust);
@@ -55,7 +55,7 @@ function sameHead(a: ChainHead, b: ChainHead): boolean {
 }
 
 async function readVerified(
-  store: WormStore,
+  store: StoreReader,
   chainId: string,
   firstSequence: number,
   trust: ChainTrust,
@@ -69,7 +69,7 @@ async function readVerified(
 }
 
 /** The highest segment key, by doubling and then halving the distance: about 2·log2(n/1,000) listings. */
-async function lastFirstSequence(store: WormStore, chainId: string): Promise<number | undefined> {
+export async function lastFirstSequence(store: StoreReader, chainId: string): Promise<number | undefined> {
   let low = await firstAtOrAfter(store, chainId, 0);
   if (low === undefined) return undefined;
   let high = Number.MAX_SAFE_INTEGER;
@@ -97,20 +97,20 @@ async function lastFirstSequence(store: WormStore, chainId: string): Promise<num
   }
 }
 
-async function firstAtOrAfter(store: WormStore, chainId: string, sequence: number): Promise<number | undefined> {
+async function firstAtOrAfter(store: StoreReader, chainId: string, sequence: number): Promise<number | undefined> {
   // A few keys, so that one that is no segment's does not hide the next that is.
   const { sequences } = await segmentsFrom(store, chainId, sequence, 10);
   return sequences[0];
 }
 
 /** The segment that holds `sequence` starts at most 999 before it: one listing page. */
-export async function firstSequenceCovering(store: WormStore, chainId: string, sequence: number): Promise<number | undefined> {
+export async function firstSequenceCovering(store: StoreReader, chainId: string, sequence: number): Promise<number | undefined> {
   const { sequences } = await segmentsFrom(store, chainId, Math.max(0, sequence - MAX_SEGMENT_ENTRIES + 1), PAGE);
   return sequences.findLast((first) => first <= sequence);
 }
 
 async function segmentsFrom(
-  store: WormStore,
+  store: StoreReader,
   chainId: string,
   sequence: number,
   limit: number,

@@ -2,7 +2,7 @@
 import { loadSegment, verifySegment } from '../core/segment.js';
 import type { Segment } from '../core/segment.js';
 import { parseSegmentKey, segmentKey, segmentPrefix } from '../core/chain.js';
-import type { WormStore } from '../storage/worm-store.js';
+import type { StoreReader } from '../storage/worm-store.js';
 import { ChainHaltedError } from './errors.js';
 import { firstSequenceCovering } from './head.js';
 import type { ChainTrust } from './trust.js';
@@ -11,13 +11,13 @@ import type { ChainTrust } from './trust.js';
 const CACHE_BYTES = 32 * 1024 * 1024;
 
 export class SegmentReader {
-  readonly #store: WormStore;
+  readonly #store: StoreReader;
   readonly #trust: ChainTrust;
   /** In order of use. Objects never change, so nothing expires. */
   readonly #cache = new Map<string, Segment>();
   #cachedBytes = 0;
 
-  constructor(store: WormStore, trust: ChainTrust) {
+  constructor(store: StoreReader, trust: ChainTrust) {
     this.#store = store;
     this.#trust = trust;
   }
@@ -60,16 +60,8 @@ export class SegmentReader {
   }
 
   /** The chains that have an entry, in order of their ids. One listing a chain. */
-  async *chains(): AsyncIterable<string> {
-    for (let from = 'chains/'; ; ) {
-      const page = await this.#store.list('chains/', { from, limit: 10 });
-      const key = page.keys[0];
-      if (key === undefined) return;
-      const chainId = page.keys.map((candidate) => parseSegmentKey(candidate)?.chainId).find((id) => id !== undefined);
-      if (chainId !== undefined) yield chainId;
-      // '0' is the character after '/': past all keys of this chain.
-      from = chainId === undefined ? `${page.keys.at(-1) ?? key}0` : `${segmentPrefix(chainId).slice(0, -1)}0`;
-    }
+  chains(): AsyncIterable<string> {
+    return chainIds(this.#store);
   }
 
   remember(segment: Segment): void {
@@ -81,6 +73,19 @@ export class SegmentReader {
       this.#cache.delete(key);
       this.#cachedBytes -= oldest.bytes.length;
     }
+  }
+}
+
+/** The chains of which the store holds a segment, by its key, in order of their ids. One listing a chain. */
+export async function* chainIds(store: StoreReader): AsyncIterable<string> {
+  for (let from = 'chains/'; ; ) {
+    const page = await store.list('chains/', { from, limit: 10 });
+    const key = page.keys[0];
+    if (key === undefined) return;
+    const chainId = page.keys.map((candidate) => parseSegmentKey(candidate)?.chainId).find((id) => id !== undefined);
+    if (chainId !== undefined) yield chainId;
+    // '0' is the character after '/': past all keys of this chain.
+    from = chainId === undefined ? `${page.keys.at(-1) ?? key}0` : `${segmentPrefix(chainId).slice(0, -1)}0`;
   }
 }
 

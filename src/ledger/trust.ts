@@ -6,7 +6,7 @@ import { equalBytes } from '../core/merkle.js';
 import { noteKey, strictBase64 } from '../core/note.js';
 import type { NoteKey, PublicKey } from '../core/note.js';
 import type { Signer } from '../signing/signer.js';
-import type { Retention, WormStore } from '../storage/worm-store.js';
+import type { Retention, StoreReader, WormStore } from '../storage/worm-store.js';
 
 export const DEPLOYMENT_KEY = 'deployment.json';
 export const KEYS_PREFIX = 'keys/';
@@ -40,15 +40,14 @@ export class DeploymentError extends Error {
 }
 
 /** What the store says of itself; `undefined` for an empty store. @throws DeploymentError, StoreError */
-export async function readTrust(store: WormStore): Promise<ChainTrust | undefined> {
+export async function readTrust(store: StoreReader): Promise<ChainTrust | undefined> {
   const bytes = await store.read(DEPLOYMENT_KEY);
   if (bytes === undefined) return undefined;
-  const { deployment } = readObject(bytes, DEPLOYMENT_KEY, 'indelible/deployment/v1');
-  if (typeof deployment !== 'string' || !isDeployment(deployment)) throw new DeploymentError(`${DEPLOYMENT_KEY}: "deployment" is not a valid name`);
+  const deployment = parseDeployment(bytes);
   const publicKeys: PublicKey[] = [];
   const page = await store.list(KEYS_PREFIX, { limit: 1_000 });
   if (page.more) throw new DeploymentError(`${KEYS_PREFIX}: more than 1,000 keys`);
-  for (const key of page.keys) publicKeys.push(readKey(key, (await store.read(key)) ?? new Uint8Array(0)));
+  for (const key of page.keys) publicKeys.push(parseKey(key, (await store.read(key)) ?? new Uint8Array(0)));
   return new ChainTrust(deployment, publicKeys);
 }
 
@@ -82,12 +81,25 @@ export async function establishTrust(
   return trust;
 }
 
-function readKey(key: string, bytes: Uint8Array): PublicKey {
+/** The name in `deployment.json`. @throws DeploymentError */
+export function parseDeployment(bytes: Uint8Array): string {
+  const { deployment } = readObject(bytes, DEPLOYMENT_KEY, 'indelible/deployment/v1');
+  if (typeof deployment !== 'string' || !isDeployment(deployment)) throw new DeploymentError(`${DEPLOYMENT_KEY}: "deployment" is not a valid name`);
+  return deployment;
+}
+
+/** The key in the object at `key`. @throws DeploymentError */
+export function parseKey(key: string, bytes: Uint8Array): PublicKey {
   const { algorithm, publicKey } = readObject(bytes, key, 'indelible/key/v1');
   if ((algorithm !== 'ed25519' && algorithm !== 'ecdsa-p256') || typeof publicKey !== 'string') {
     throw new DeploymentError(`${key}: "algorithm" or "publicKey" is not valid`);
   }
-  const spki = strictBase64(publicKey, key);
+  let spki: Uint8Array;
+  try {
+    spki = strictBase64(publicKey, key);
+  } catch (error) {
+    throw new DeploymentError((error as Error).message, { cause: error });
+  }
   if (key !== `${KEYS_PREFIX}${sha256Hex(spki)}.json`) throw new DeploymentError(`${key}: the key in it has another fingerprint`);
   return { algorithm, spki };
 }

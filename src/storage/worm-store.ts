@@ -84,6 +84,9 @@ export interface WormStore {
   close(): Promise<void>;
 }
 
+/** What reading and verifying need. */
+export type StoreReader = Pick<WormStore, 'kind' | 'location' | 'versioned' | 'read' | 'versions' | 'list' | 'strays' | 'close'>;
+
 export interface ListOptions {
   readonly from?: string | undefined;
   readonly limit: number;
@@ -202,7 +205,7 @@ export function retainUntilMs(retention: Retention): number {
  * All keys below `prefix` that existed when the walk began, in ascending byte order, from `from` on. Keys
  * created meanwhile may or may not be there.
  */
-export async function* everyKey(store: WormStore, prefix: string, from?: string): AsyncGenerator<string> {
+export async function* everyKey(store: StoreReader, prefix: string, from?: string): AsyncGenerator<string> {
   let page = await store.list(prefix, { from, limit: 1000 });
   for (;;) {
     yield* page.keys;
