@@ -1,0 +1,261 @@
+/**
+ * The judgement of one chain, object after object. What it finds follows from the objects alone, in the
+ * order of their keys; how the work is cut into ranges and spread over threads leaves no trace in it.
+ *
+ * Each segment is judged with the end of the one before it as its start. After one that can't be believed
+ * the next is judged by its own header, which the signed root vouches for, so that one bad segment does not
+ * hide the state of those behind it.
+ */
+import { hexEncode } from '#platform';
+import { emptyHead, segmentKey } from '../core/chain.js';
+import type { ChainHead } from '../core/chain.js';
+import type { Finding, FindingCode } from '../core/findings.js';
+import { equalBytes, frontierRoot, TreeExtension } from '../core/merkle.js';
+import type { NoteKey } from '../core/note.js';
+import { MAX_SEGMENT_ENTRIES, verifySegment } from '../core/segment.js';
+import type { InvalidSegment, VerifiedSegment } from '../core/segment.js';
+import type { FindingList } from './finding-list.js';
+import type { ObjectRead } from './object-reader.js';
+
+/** Where the chain stands before the next object. */
+export interface WalkState {
+  /** What the next object should start with; `undefined` behind one whose extent is not known. */
+  readonly next: number | undefined;
+  /** The chain before `next`, if the object before it was sound. */
+  readonly head: ChainHead | undefined;
+  /** The root that was signed for size `next`, if the object before was damaged but its signature is whole. */
+  readonly signedRoot: Uint8Array | undefined;
+}
+
+export function startOfChain(chainId: string): WalkState {
+  return { next: 0, head: emptyHead(chainId), signedRoot: undefined };
+}
+
+/** Begins anywhere: the first object's own header is taken for what came before. */
+export function startAt(firstSequence: number): WalkState {
+  return { next: firstSequence, head: undefined, signedRoot: undefined };
+}
+
+/** Facts to look up on the way, for comparison with evidence from outside. */
+export interface Wanted {
+  /** Tree sizes, ascending. */
+  readonly sizes: readonly number[];
+  /** Sequences of entries, ascending. */
+  readonly sequences: readonly number[];
+}
+
+export interface Looked {
+  /** Size to root, in hexadecimal; `signed` if a segment ends there, so the chain's own key signed it. */
+  readonly roots: Map<number, { readonly root: string; readonly signed: boolean }>;
+  /** Sequence to entry hash, in hexadecimal. */
+  readonly entryHashes: Map<number, string>;
+}
+
+export interface WalkContext {
+  readonly deployment: string;
+  readonly chainId: string;
+  readonly keys: readonly NoteKey[];
+  readonly wanted: Wanted;
+  /** Segments before this sequence are read for their end alone, and not counted. */
+  readonly countFrom: number;
+  /** The object at the key of this sequence, read now. */
+  readonly read: (firstSequence: number) => Promise<ObjectRead>;
+}
+
+export class ChainWalk {
+  state: WalkState;
+  entries = 0;
+  segments = 0;
+  /** Of the last sound segment: its signed note. */
+  checkpoint: string | undefined;
+  /** What the very first object states of the chain before it, if it is sound; and its first `receivedAt`. */
+  firstClaim: ChainHead | undefined;
+  firstReceivedAt = '';
+  /** One past the last sequence that any object of the chain holds or claims. */
+  end = 0;
+  readonly signers = new Set<string>();
+  readonly looked: Looked = { roots: new Map(), entryHashes: new Map() };
+  #begun = false;
+  readonly #context: WalkContext;
+  readonly #findings: FindingList;
+
+  constructor(context: WalkContext, state: WalkState, findings: FindingList) {
+    this.#context = context;
+    this.state = state;
+    this.#findings = findings;
+  }
+
+  /**
+   * The next listed object.
+   * @param following first sequence of the one listed behind it, if there is one
+   */
+  async step(first: number, object: ObjectRead, following: number | undefined): Promise<void> {
+    await this.#unlisted(first);
+    const { next } = this.state;
+    if (next !== undefined && first < next) { this.#inside(first, object); return; }
+    if (next !== undefined && first > next) {
+      const foreign = object.outcome === 'read' && !this.#isOurs(first, object.bytes) ? 'nothing of this chain is signed for this place' : undefined;
+      const reason = object.outcome === 'not_a_file' ? object.reason : foreign;
+      if (reason !== undefined) { this.#add('foreign_object', first, reason, {}); return; }
+      this.#findings.add({
+        code: 'missing_object',
+        chainId: this.#context.chainId,
+        sequence: next,
+        lastSequence: first - 1,
+        key: segmentKey(this.#context.chainId, next),
+        detail: `no object holds sequence ${next}; the next is at ${first}`,
+      });
+      this.state = startAt(first);
+    }
+    this.#judge(first, object, following);
+  }
+
+  /** A listing of a living chain may show a later object and not an earlier one: ask for it by name. */
+  async #unlisted(first: number): Promise<void> {
+    for (let { next } = this.state; next !== undefined && next < first; { next } = this.state) {
+      const object = await this.#context.read(next);
+      if (object.outcome === 'absent') return;
+      this.#judge(next, object, first);
+    }
+  }
+
+  /** An object whose place is taken. Whole and signed, it is another history. */
+  #inside(first: number, object: ObjectRead): void {
+    const segment = object.outcome === 'read' ? this.#verify(first, object.bytes, undefined) : undefined;
+    if (segment?.outcome !== 'valid') {
+      this.#add('foreign_object', first, 'the sequence at which it stands lies within another segment', {});
+      return;
+    }
+    this.#add('fork', first, 'a second signed segment for sequences that another one holds', { sequence: first, lastSequence: segment.after.size - 1 });
+  }
+
+  #judge(first: number, object: ObjectRead, following: number | undefined): void {
+    switch (object.outcome) {
+      case 'read':
+        { this.#segment(first, object.bytes, following); return; }
+      case 'absent':
+        this.#lost(first, following, 'missing_object', 'it was listed, and is not there');
+        return;
+      case 'not_a_file':
+        this.#lost(first, following, 'foreign_object', object.reason);
+        return;
+      case 'failed':
+        this.#lost(first, following, 'unverified_range', object.reason);
+        return;
+    }
+  }
+
+  #lost(first: number, following: number | undefined, code: FindingCode, detail: string): void {
+    this.#add(code, first, detail, { sequence: first, ...lastOf(following) });
+    this.#goOn(first, following ?? first + 1, { next: undefined, head: undefined, signedRoot: undefined });
+  }
+
+  #segment(first: number, bytes: Uint8Array, following: number | undefined): void {
+    const { head, signedRoot } = this.state;
+    const before = head?.size === first ? head : undefined;
+    const segment = this.#verify(first, bytes, before);
+    if (segment.outcome === 'valid') {
+      if (before === undefined && signedRoot !== undefined && !equalBytes(frontierRoot(segment.before.frontier), signedRoot)) {
+        this.#unjoined('fork', segment, 'signed, but it continues another tree than the one signed before it');
+      }
+      this.#accept(segment);
+      return;
+    }
+    const alone = before === undefined ? segment : this.#verify(first, bytes, undefined);
+    if (alone.outcome === 'valid') {
+      // Two histories, each signed: the key was used for both.
+      const forked = segment.fault.code === 'link_mismatch';
+      this.#unjoined(forked ? 'fork' : segment.fault.code, alone, forked ? `signed, but it continues another history: ${segment.fault.detail}` : segment.fault.detail);
+      this.#accept(alone);
+      return;
+    }
+    this.#reject(first, segment, following);
+  }
+
+  #verify(first: number, bytes: Uint8Array, before: ChainHead | undefined): VerifiedSegment | InvalidSegment {
+    const { deployment, chainId, keys } = this.#context;
+    return verifySegment(bytes, { deployment, chainId, firstSequence: first, ...(before === undefined ? {} : { before }) }, keys);
+  }
+
+  #unjoined(code: FindingCode, segment: VerifiedSegment, detail: string): void {
+    this.#add(code, segment.firstSequence, detail, { sequence: segment.firstSequence, lastSequence: segment.after.size - 1 });
+  }
+
+  #accept(segment: VerifiedSegment): void {
+    const { firstSequence, count, before, after, tree } = segment;
+    if (!this.#begun) {
+      this.firstClaim = before;
+      this.firstReceivedAt = segment.firstReceivedAt;
+    }
+    for (const keyId of segment.signedBy) this.signers.add(keyId);
+    this.checkpoint = segment.checkpoint;
+    this.#lookUp(segment);
+    if (firstSequence >= this.#context.countFrom) {
+      this.entries += count;
+      this.segments += 1;
+    }
+    this.#goOn(firstSequence, tree.size, { next: after.size, head: after, signedRoot: undefined });
+  }
+
+  #reject(first: number, { fault, claimed }: InvalidSegment, following: number | undefined): void {
+    const lines = claimed?.count ?? 0;
+    const size = claimed?.signed?.size;
+    // Only a signature over just these lines tells where the segment ends.
+    const whole = size !== undefined && size === first + lines;
+    const claims = size !== undefined && size > first && size <= first + MAX_SEGMENT_ENTRIES ? size : first;
+    const end = whole ? size : (following ?? Math.max(first + lines, claims));
+    this.#add(fault.code, first, fault.detail, { sequence: first + fault.at, ...lastOf(end > first + fault.at ? end : undefined) });
+    if (first >= this.#context.countFrom) {
+      this.entries += lines;
+      this.segments += 1;
+    }
+    const signedRoot = whole ? claimed?.signed?.root : undefined;
+    this.#goOn(first, Math.max(end, first + 1), { next: whole ? size : undefined, head: undefined, signedRoot });
+  }
+
+  #goOn(first: number, end: number, state: WalkState): void {
+    this.#begun = true;
+    this.end = Math.max(end, first + 1);
+    this.state = state;
+  }
+
+  /** Whether a key of the deployment signed anything that ends behind `first`. */
+  #isOurs(first: number, bytes: Uint8Array): boolean {
+    const segment = this.#verify(first, bytes, undefined);
+    return segment.outcome === 'valid' || (segment.claimed?.signed !== undefined && segment.claimed.signed.size > first);
+  }
+
+  #lookUp({ firstSequence, count, tree, before, leafHashes, entryHashes }: VerifiedSegment): void {
+    const { sizes, sequences } = this.#context.wanted;
+    for (const size of within(sizes, firstSequence + 1, tree.size)) {
+      const root = size === tree.size ? tree.root : new TreeExtension(before.frontier, leafHashes.subarray(0, 32 * (size - firstSequence))).root;
+      this.looked.roots.set(size, { root: hexEncode(root), signed: size === tree.size });
+    }
+    for (const sequence of within(sequences, firstSequence, firstSequence + count - 1)) {
+      const at = 32 * (sequence - firstSequence);
+      this.looked.entryHashes.set(sequence, hexEncode(entryHashes.subarray(at, at + 32)));
+    }
+  }
+
+  #add(code: FindingCode, first: number, detail: string, range: Pick<Finding, 'sequence' | 'lastSequence'>): void {
+    const { chainId } = this.#context;
+    this.#findings.add({ code, chainId, ...range, key: segmentKey(chainId, first), detail });
+  }
+}
+
+function lastOf(end: number | undefined): Pick<Finding, 'lastSequence'> {
+  return end === undefined ? {} : { lastSequence: end - 1 };
+}
+
+/** Those of the ascending numbers that lie in [low, high]. */
+function* within(numbers: readonly number[], low: number, high: number): Generator<number> {
+  if (numbers.length === 0) return;
+  let left = 0;
+  let right = numbers.length;
+  while (left < right) {
+    const middle = (left + right) >>> 1;
+    if ((numbers[middle] as number) < low) left = middle + 1;
+    else right = middle;
+  }
+  for (let i = left; i < numbers.length && (numbers[i] as number) <= high; i++) yield numbers[i] as number;
+}

@@ -1,0 +1,68 @@
+/** Cuts the objects of a chain into ranges while listing them: no more than a range of keys is ever held. */
+import { parseSegmentKey, segmentKey, segmentPrefix } from '../core/chain.js';
+import { everyKey } from '../storage/worm-store.js';
+import type { StoreReader } from '../storage/worm-store.js';
+
+/** Some hundred milliseconds of work: little enough to share out evenly, enough not to talk about. */
+const RANGE_KEYS = 256;
+const RANGE_ENTRIES = 20_000;
+
+export interface PlannedRange {
+  readonly firsts: readonly number[];
+  /** First sequence of the object listed behind the range. */
+  readonly following: number | undefined;
+}
+
+/**
+ * @param from key to begin with; from the chain's very first object on if absent, and then names that are no
+ *   segment's are told to `onForeign`
+ * @param to the last sequence of interest
+ */
+export async function* planRanges(
+  store: StoreReader,
+  chainId: string,
+  from: number | undefined,
+  to: number | undefined,
+  onForeign: (key: string) => void,
+): AsyncGenerator<PlannedRange> {
+  const prefix = from === undefined ? `chains/${chainId}/` : segmentPrefix(chainId);
+  let firsts: number[] = [];
+  for await (const key of everyKey(store, prefix, from === undefined ? undefined : segmentKey(chainId, from))) {
+    const first = parseSegmentKey(key)?.firstSequence;
+    if (first === undefined) {
+      onForeign(key);
+      continue;
+    }
+    if (firsts.length === RANGE_KEYS || first - (firsts[0] ?? first) >= RANGE_ENTRIES) {
+      yield { firsts, following: first };
+      firsts = [];
+    }
+    if (to !== undefined && first > to) {
+      if (firsts.length > 0) yield { firsts, following: first };
+      return;
+    }
+    firsts.push(first);
+  }
+  if (firsts.length > 0) yield { firsts, following: undefined };
+}
+
+/**
+ * Where to begin so that `sequence` is covered: the object that should hold it, and the one before that, whose
+ * end it must continue. A segment holds at most 1,000 entries, so both lie close. `undefined` if no object
+ * begins at or before it.
+ */
+export async function objectsBefore(
+  store: StoreReader,
+  chainId: string,
+  sequence: number,
+  reach: number,
+): Promise<readonly number[]> {
+  const found: number[] = [];
+  for await (const key of everyKey(store, segmentPrefix(chainId), segmentKey(chainId, Math.max(0, sequence - reach)))) {
+    const first = parseSegmentKey(key)?.firstSequence;
+    if (first === undefined) continue;
+    if (first > sequence) break;
+    found.push(first);
+  }
+  return found;
+}

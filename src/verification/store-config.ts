@@ -1,0 +1,14 @@
+/** How a store is described so that a worker thread, which can't be handed an open one, opens it itself. */
+import { FilesystemReader } from '../storage/filesystem-reader.js';
+import type { StoreReader } from '../storage/worm-store.js';
+
+export interface StoreConfig {
+  readonly kind: 'filesystem';
+  /** The folder of the objects (`<data-dir>/worm`). */
+  readonly root: string;
+}
+
+/** Opens a store for reading alone: nothing is written, so a read-only copy will do. @throws StoreError */
+export function openStore(config: StoreConfig): Promise<StoreReader> {
+  return FilesystemReader.open(config.root);
+}
