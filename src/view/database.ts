@@ -68,20 +68,26 @@ const SCHEMA = `
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
+/** A view found to be damaged: which file that was, and what was wrong with it. */
+export interface Replacement {
+  readonly inode: number | undefined;
+  readonly reason: string;
+}
+
 /**
  * Opens `file` for reading and writing and gives it to `use`; what `use` returns is returned. If the file, or
  * `use`, shows that it is damaged or of another version, it is deleted and both run once more on a new one,
  * with the reason. `:memory:` is always new.
  *
- * @param replace inode of a file known to be damaged: deleted first, unless somebody already did.
+ * @param replace a file known to be damaged: it is deleted first, unless another process already did that.
  * @throws ViewError `io`, `full` or `busy`
  */
 export function openOrRemake<T>(
   file: string,
   use: (db: Sqlite, remade: string | undefined) => T,
-  replace?: number,
+  replace?: Replacement,
 ): T {
-  if (file === ':memory:') return use(prepared(new Database(file)), undefined);
+  if (file === ':memory:') return use(prepared(new Database(file)), replace?.reason);
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   } catch (cause) {
@@ -91,9 +97,9 @@ export function openOrRemake<T>(
   // file and the new file's write-ahead log would damage both.
   return exclusively(file, () => {
     let reason: string | undefined;
-    if (replace !== undefined && inodeOf(file) === replace) {
+    if (replace !== undefined && inodeOf(file) === replace.inode) {
       removeFile(file);
-      reason = 'damaged';
+      reason = replace.reason;
     }
     try {
       return tryOpen(file, (db) => use(db, reason));

@@ -3,8 +3,8 @@
  * file. Derived and disposable: delete the file while no process uses it, and it is built again. Several
  * processes may share the file: each adds what it sees, and whatever is there already is left alone.
  */
-import { attempt } from './errors.js';
-import type { Sqlite } from './database.js';
+import { ViewError, asViewError, attempt } from './errors.js';
+import type { Replacement, Sqlite } from './database.js';
 import { inodeOf, openOrRemake, openReadonly } from './database.js';
 import type { HashReader } from '../core/merkle.js';
 import { TileTable } from './tiles.js';
@@ -53,8 +53,8 @@ export interface ViewOptions {
   readonly readonly?: boolean;
   /** Told of what the view decided on its own. Default: nobody. */
   readonly onNote?: (note: ViewNote) => void;
-  /** `inode` of a view found to be damaged, to open a new one instead. */
-  readonly replace?: number;
+  /** A view found to be damaged (its `inode`), to open a new one instead; and what was wrong. */
+  readonly replace?: Replacement;
 }
 
 interface ChainRow {
@@ -315,7 +315,18 @@ export class View {
   }
 
   close(): void {
-    this.#db.close();
+    try {
+      if (this.#db.open && !this.#db.readonly) {
+        // So that no large log stays beside the file; unless others are using it.
+        this.#db.pragma('busy_timeout = 0');
+        this.#db.pragma('wal_checkpoint(TRUNCATE)');
+      }
+    } catch (cause) {
+      // Nothing is lost: the log is read when the file is opened again.
+      if (!(asViewError(cause) instanceof ViewError)) throw cause;
+    } finally {
+      this.#db.close();
+    }
   }
 }
 

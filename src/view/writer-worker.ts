@@ -55,8 +55,7 @@ function remake(reason: string): void {
   const inode = view?.inode;
   view?.close();
   view = undefined;
-  view = View.open(file, { onNote, ...(inode !== undefined && { replace: inode }) });
-  onNote({ kind: 'remade', message: `${file} was made anew: ${reason}` });
+  view = View.open(file, { onNote, replace: { inode, reason } });
 }
 
 /** Takes all messages that are there, does one piece of work; returns false when there is none. */

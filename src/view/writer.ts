@@ -412,8 +412,7 @@ export class InlineViewFeed implements ViewFeed {
   remake(reason: string): Promise<void> {
     const { inode } = this.#view;
     this.#view.close();
-    this.#view = View.open(this.#file, { onNote: this.#onNote, ...(inode !== undefined && { replace: inode }) });
-    this.#onNote({ kind: 'remade', message: reason });
+    this.#view = View.open(this.#file, { onNote: this.#onNote, replace: { inode, reason } });
     return Promise.resolve();
   }
 
