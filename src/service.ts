@@ -9,8 +9,11 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { Tokens } from './access/tokens.js';
 import type { Config } from './config.js';
-import type { ExportService, Readiness, VerificationService } from './http/deps.js';
+import { ExportJobs } from './evidence/exports.js';
+import type { Readiness } from './http/deps.js';
+import { exportService, verificationService } from './http/jobs.js';
 import { Metrics } from './http/metrics.js';
+import { DEFAULT_LIMITS } from './http/deps.js';
 import { createHttpServer } from './http/server.js';
 import { LedgerError } from './ledger/errors.js';
 import { formatMicros, newWriterId, systemHost } from './ledger/host.js';
@@ -26,6 +29,9 @@ import { selfTest } from './storage/self-test.js';
 import type { Retention, WormStore } from './storage/worm-store.js';
 import { ViewIndex } from './view/entry-index.js';
 import { ViewWriter } from './view/writer.js';
+import { VerificationJobs } from './verification/jobs.js';
+import { leafHints } from './view/leaf-hints.js';
+import { MarkFolder } from './verification/mark.js';
 
 const DAY_MS = 86_400_000;
 
@@ -55,6 +61,7 @@ export interface OpenLedger {
   readonly ledger: Ledger;
   readonly search: SearchIndex;
   readonly view: ViewWriter;
+  readonly index: ViewIndex;
   /** Finishes accepted appends within the configured time, then lets go of everything. */
   close(): Promise<void>;
 }
@@ -80,11 +87,12 @@ export async function openLedger(config: Config, log: Logger, metrics?: Metrics)
   const view = await ViewWriter.open(paths.view, {
     onNote: (note) => log.warn({ note: note.kind, chainId: note.chainId }, note.message),
   });
+  const index = new ViewIndex(view, randomInt(2 ** 32));
   const ledger = new Ledger({
     store,
     signer,
     trust,
-    index: new ViewIndex(view, randomInt(2 ** 32)),
+    index,
     host: systemHost,
     writerId: newWriterId(),
     limits: {
@@ -106,6 +114,7 @@ export async function openLedger(config: Config, log: Logger, metrics?: Metrics)
     trust,
     ledger,
     view,
+    index,
     search: new SqliteSearchIndex(() => view.view),
     async close() {
       let cancel = (): void => undefined;
@@ -138,17 +147,33 @@ export async function startService(config: Config, log: Logger): Promise<Service
       adminToken: config.adminToken,
       now: formatMicros(systemHost.micros()),
     });
+    const { store, signer, trust, view, ledger } = opened;
+    const verifications = new VerificationJobs({
+      store,
+      config: { kind: 'filesystem', root: store.location },
+      trust: { keys: trust.publicKeys.map((publicKey) => ({ publicKey })), deployment: trust.deployment },
+      hints: leafHints(view),
+      marks: { folder: new MarkFolder(dataPaths(config.dataDir).marks), signer },
+      maxSynchronous: DEFAULT_LIMITS.maxVerifyEntries,
+    });
+    // A folder of its own, because several services may share the data folder.
+    const exports = await ExportJobs.open({
+      folder: join(dataPaths(config.dataDir).exports, newWriterId()),
+      store,
+      trust,
+      hashes: (chainId) => opened.index.hashes(chainId),
+    });
     metrics.observe({
-      queuedEntries: () => [...opened.ledger.open()].reduce((sum, chain) => sum + chain.queuedEntries, 0),
-      viewLag: () => opened.view.backlog,
+      queuedEntries: () => [...ledger.open()].reduce((sum, chain) => sum + chain.queuedEntries, 0),
+      viewLag: () => view.backlog,
     });
     const http = createHttpServer({
-      ledger: opened.ledger,
-      trust: opened.trust,
+      ledger,
+      trust,
       search: opened.search,
       access: tokens,
-      verification: undefined as unknown as VerificationService,
-      exports: undefined as unknown as ExportService,
+      verification: verificationService(ledger, verifications),
+      exports: exportService(ledger, exports),
       metrics,
       log,
       version: packageVersion(),
@@ -163,6 +188,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
       async close() {
         // First the answers: what was accepted is committed while its callers still listen.
         await http.close(config.shutdownMs);
+        await Promise.all([verifications.close(), exports.close()]);
         await opened.close();
       },
     };

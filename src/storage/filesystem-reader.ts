@@ -19,7 +19,7 @@ export class FilesystemReader implements StoreReader {
     this.location = root;
     // Without a clock of the file system no reading of a folder is ever old enough to be remembered; a
     // walk over pages (`continues`) does not need that.
-    this.#listing = new Listing(root, () => Promise.resolve(0n));
+    this.#listing = new Listing(root, { clock: () => Promise.resolve(0n), linksCountFolders: false });
   }
 
   /** @throws StoreError if there is no such folder */
