@@ -140,6 +140,4 @@ export interface ExportFile {
 }
 
 /** Thrown by `start` when another job must end first. */
-export class TooManyJobsError extends Error {
-  override readonly name = 'TooManyJobsError';
-}
+export { TooManyJobsError } from '../verification/job-board.js';

@@ -27,9 +27,9 @@ export interface Job<TRequest, TProgress, TResult> {
   readonly error?: Error;
 }
 
-/** Too many jobs wait: try again later. */
-export class JobBoardFullError extends Error {
-  override readonly name = 'JobBoardFullError';
+/** As many jobs wait as may: another must end first. */
+export class TooManyJobsError extends Error {
+  override readonly name = 'TooManyJobsError';
 }
 
 interface Entry<TRequest, TProgress, TResult> {
@@ -64,11 +64,11 @@ export class JobBoard<TRequest, TProgress, TResult> {
     this.#onForgotten = options.onForgotten ?? ((): void => undefined);
   }
 
-  /** @throws JobBoardFullError */
+  /** @throws TooManyJobsError */
   start(request: TRequest): Job<TRequest, TProgress, TResult> {
     this.#forgetOld();
     const waiting = this.#inState('queued').length;
-    if (this.#closed || waiting >= this.#limits.queued) throw new JobBoardFullError(this.#closed ? 'shutting down' : `${waiting} jobs wait already`);
+    if (this.#closed || waiting >= this.#limits.queued) throw new TooManyJobsError(this.#closed ? 'shutting down' : `${waiting} jobs wait already`);
     let settle = (): void => undefined;
     const done = new Promise<void>((resolve) => (settle = resolve));
     const job: Job<TRequest, TProgress, TResult> = { id: randomUUID(), state: 'queued', request, createdAt: this.#now().toISOString() };
@@ -152,4 +152,39 @@ export class JobBoard<TRequest, TProgress, TResult> {
       this.#onForgotten(job);
     }
   }
+}
+
+/** A job as clients see it. */
+export interface JobStatus {
+  readonly id: string;
+  readonly chainId: string;
+  readonly state: 'queued' | 'running' | 'done' | 'failed';
+  /** Sequences, both inclusive; `to` is absent until it is known. */
+  readonly from: number;
+  readonly to?: number;
+  readonly entriesDone: number;
+  readonly entriesTotal?: number;
+  readonly createdAt: string;
+  readonly finishedAt?: string;
+  /** Why it failed. */
+  readonly error?: string;
+}
+
+/** What all kinds of jobs over a range of a chain have in common. */
+export function statusOf<TProgress, TResult>(
+  { id, state, request, createdAt, finishedAt, error }: Job<{ readonly chainId: string; readonly from?: number; readonly to?: number }, TProgress, TResult>,
+  done: { readonly entries: number; readonly totalEntries?: number } | undefined,
+): JobStatus {
+  return {
+    id,
+    chainId: request.chainId,
+    state: state === 'cancelled' ? 'failed' : state,
+    from: request.from ?? 0,
+    ...(request.to === undefined ? {} : { to: request.to }),
+    entriesDone: done?.entries ?? 0,
+    ...(done?.totalEntries === undefined ? {} : { entriesTotal: done.totalEntries }),
+    createdAt,
+    ...(finishedAt === undefined ? {} : { finishedAt }),
+    ...(state === 'cancelled' ? { error: 'cancelled' } : error === undefined ? {} : { error: error.message }),
+  };
 }

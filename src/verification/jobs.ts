@@ -4,8 +4,8 @@ import type { Signer } from '../signing/signer.js';
 import type { StoreReader } from '../storage/worm-store.js';
 import type { Evidence } from './evidence.js';
 import { WorkerPool } from './executor.js';
-import { JobBoard } from './job-board.js';
-import type { Job, JobLimits } from './job-board.js';
+import { JobBoard, statusOf } from './job-board.js';
+import type { Job, JobLimits, JobStatus } from './job-board.js';
 import type { LeafHints } from './localise.js';
 import { signMark } from './mark.js';
 import type { MarkFolder } from './mark.js';
@@ -16,7 +16,6 @@ import { verifyChain } from './verify-chain.js';
 import type { VerifyChainOptions } from './verify-chain.js';
 
 export interface VerificationRequest {
-  readonly chainId: string;
   readonly from?: number;
   readonly to?: number;
   /** Begin where the last one ended, if it left a mark. */
@@ -24,7 +23,11 @@ export interface VerificationRequest {
   readonly against?: readonly Evidence[];
 }
 
-export type VerificationJob = Job<VerificationRequest, VerificationProgress, VerificationReport>;
+export interface VerificationJob extends JobStatus {
+  readonly report?: VerificationReport;
+}
+
+type ChainRequest = VerificationRequest & { readonly chainId: string };
 
 export interface VerificationJobsOptions extends JobLimits {
   readonly store: StoreReader;
@@ -37,17 +40,17 @@ export interface VerificationJobsOptions extends JobLimits {
   readonly marks?: { readonly folder: MarkFolder; readonly signer: Signer };
   /** Threads for all jobs together. Default 1: a service has other things to do. */
   readonly workers?: number;
-  /** Entries a synchronous verification may ask for. Default 10,000. */
+  /** Entries a synchronous verification may ask for. Default 100,000. */
   readonly maxSynchronous?: number;
 }
 
-const MAX_SYNCHRONOUS = 10_000;
+const MAX_SYNCHRONOUS = 100_000;
 
 export class VerificationJobs {
   readonly maxSynchronous: number;
   readonly #options: VerificationJobsOptions;
   readonly #pool: WorkerPool | undefined;
-  readonly #board: JobBoard<VerificationRequest, VerificationProgress, VerificationReport>;
+  readonly #board: JobBoard<ChainRequest, VerificationProgress, VerificationReport>;
 
   constructor(options: VerificationJobsOptions) {
     this.#options = options;
@@ -56,22 +59,23 @@ export class VerificationJobs {
     this.#board = new JobBoard((request, context) => this.#run(request, context), options);
   }
 
-  /** @throws JobBoardFullError; LedgerError `range_invalid` */
-  start(request: VerificationRequest): VerificationJob {
+  /** @throws TooManyJobsError; LedgerError `range_invalid` */
+  async start(chainId: string, request: VerificationRequest = {}): Promise<VerificationJob> {
     const { from = 0, to = Number.MAX_SAFE_INTEGER, incremental = false } = request;
     if (from > to) throw new LedgerError('range_invalid', `expected from ≤ to, got from ${from}, to ${to}`);
     if (incremental && (request.from !== undefined || request.to !== undefined)) {
       throw new LedgerError('range_invalid', 'an incremental verification goes from the last mark to the end: expected neither from nor to');
     }
-    return this.#board.start(request);
+    return Promise.resolve(jobOf(this.#board.start({ ...request, chainId })));
   }
 
   get(id: string): VerificationJob | undefined {
-    return this.#board.get(id);
+    const job = this.#board.get(id);
+    return job === undefined ? undefined : jobOf(job);
   }
 
   list(): readonly VerificationJob[] {
-    return this.#board.list();
+    return this.#board.list().map(jobOf);
   }
 
   /** The job ends with the verdict incomplete and what was verified by then. False if it is over, or unknown. */
@@ -87,7 +91,8 @@ export class VerificationJobs {
    * At once, for a request that waits: at most `maxSynchronous` entries.
    * @throws LedgerError `range_invalid`; StoreError
    */
-  async verifyRange(chainId: string, from: number, to: number, signal?: AbortSignal): Promise<VerificationReport> {
+  async verifyRange(chainId: string, range: { readonly from: number; readonly to: number }, signal?: AbortSignal): Promise<VerificationReport> {
+    const { from, to } = range;
     if (!(from <= to && to - from < this.maxSynchronous)) {
       throw new LedgerError('range_invalid', `expected from ≤ to and at most ${this.maxSynchronous} entries, got from ${from}, to ${to}; a verification job has no limit`);
     }
@@ -100,7 +105,7 @@ export class VerificationJobs {
   }
 
   async #run(
-    { chainId, from, to, incremental, against }: VerificationRequest,
+    { chainId, from, to, incremental, against }: ChainRequest,
     { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress: (progress: VerificationProgress) => void },
   ): Promise<VerificationReport> {
     const { marks } = this.#options;
@@ -129,4 +134,11 @@ export class VerificationJobs {
       ...(this.#pool === undefined ? {} : { pool: this.#pool }),
     };
   }
+}
+
+function jobOf(job: Job<ChainRequest, VerificationProgress, VerificationReport>): VerificationJob {
+  const { result, progress } = job;
+  if (result === undefined) return statusOf(job, progress);
+  const { entriesChecked: entries, range } = result;
+  return { ...statusOf(job, { entries, totalEntries: entries }), from: range.from, to: Math.max(range.from, range.to), report: result };
 }

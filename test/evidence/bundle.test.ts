@@ -8,7 +8,7 @@ import { writeBundle } from '#indelible/evidence/write-bundle.js';
 import type { WriteBundleOptions } from '#indelible/evidence/write-bundle.js';
 import { openStore } from '#indelible/verification/store-config.js';
 import type { StoreReader } from '#indelible/storage/worm-store.js';
-import { buildSegments, putObjects, storeObjects, TEST_DEPLOYMENT, TEST_KEY, TestKey } from '../support/chain-builder.js';
+import { buildSegments, putObjects, storeObjects, TEST_DEPLOYMENT, TEST_KEY } from '../support/chain-builder.js';
 
 const trust = new ChainTrust(TEST_DEPLOYMENT, [TEST_KEY.publicKey]);
 const createdAt = '2026-11-23T20:52:07Z';
