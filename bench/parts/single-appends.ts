@@ -23,6 +23,7 @@ export const naiveRow = (clients: number): string => `naive over HTTP, ${clientC
 
 export async function measureSingleAppends(bench: Bench, service: Service | undefined, counters: Counters): Promise<void> {
   const { options, tessera, naive, report } = bench;
+  if (tessera === undefined && naive === undefined && service === undefined) return;
   for (let round = 1; round <= options.rounds; round += 1) {
     say(`single appends, round ${round} of ${options.rounds}`);
     if (naive !== undefined) {
