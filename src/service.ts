@@ -11,7 +11,6 @@ import { Tokens } from './access/tokens.js';
 import type { Config } from './config.js';
 import { ExportJobs } from './evidence/exports.js';
 import type { Readiness } from './http/deps.js';
-import { exportService, verificationService } from './http/jobs.js';
 import { Metrics } from './http/metrics.js';
 import { DEFAULT_LIMITS } from './http/deps.js';
 import { createHttpServer } from './http/server.js';
@@ -172,8 +171,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
       trust,
       search: opened.search,
       access: tokens,
-      verification: verificationService(ledger, verifications),
-      exports: exportService(ledger, exports),
+      verification: verifications,
+      exports,
       metrics,
       log,
       version: packageVersion(),
