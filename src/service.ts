@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { Tokens } from './access/tokens.js';
 import type { Config } from './config.js';
+import { dataPaths } from './data-paths.js';
 import { ExportJobs } from './evidence/exports.js';
 import type { Readiness } from './http/deps.js';
 import { Metrics } from './http/metrics.js';
@@ -33,25 +34,6 @@ import { leafHints } from './view/leaf-hints.js';
 import { MarkFolder } from './verification/mark.js';
 
 const DAY_MS = 86_400_000;
-
-/** Where the parts of a data folder lie. */
-export function dataPaths(dataDir: string): {
-  readonly worm: string;
-  readonly keys: string;
-  readonly view: string;
-  readonly access: string;
-  readonly marks: string;
-  readonly exports: string;
-} {
-  return {
-    worm: join(dataDir, 'worm'),
-    keys: join(dataDir, 'keys'),
-    view: join(dataDir, 'view', 'view.sqlite'),
-    access: join(dataDir, 'access'),
-    marks: join(dataDir, 'marks'),
-    exports: join(dataDir, 'exports'),
-  };
-}
 
 export interface OpenLedger {
   readonly store: WormStore;

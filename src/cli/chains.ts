@@ -10,10 +10,10 @@ export function command({ output }: CliContext): Command {
   return withLedger(new Command('chains').description('List the chains with their size and newest entry.')).action(async (options: LedgerOptions) => {
     const client = await openClient(options, 'read');
     try {
-      const rows: (string | number)[][] = [['chain', 'entries', 'last received', 'last entry hash']];
+      const rows: (string | number)[][] = [['chain', 'entries', 'last received']];
       for await (const chain of client.chains()) {
         if (options.json === true) output.json(chain);
-        else rows.push([chain.chainId, chain.size, chain.lastReceivedAt, chain.lastEntryHash]);
+        else rows.push(chain.state === 'open' ? [chain.chainId, chain.size, chain.lastReceivedAt] : [chain.chainId, '-', `HALTED: ${chain.detail}`]);
         if (output.closed) return;
       }
       if (options.json !== true && rows.length > 1) output.line(table(rows));

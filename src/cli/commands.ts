@@ -7,7 +7,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'get', summary: 'print one entry, or its receipt', load: () => import('./get.js') },
   { name: 'tail', summary: 'print the newest entries of a chain, and follow it', load: () => import('./tail.js') },
   { name: 'search', summary: 'find entries by their metadata', load: () => import('./search.js') },
+  { name: 'verify', summary: 'verify chains in a folder, without a service', load: () => import('./verify.js') },
+  { name: 'verify-receipt', summary: 'check a receipt with the public key alone', load: () => import('./verify-receipt.js') },
+  { name: 'verify-bundle', summary: 'check an exported bundle', load: () => import('./verify-bundle.js') },
+  { name: 'export', summary: 'write a range with its proofs to one file', load: () => import('./export.js') },
   { name: 'chains', summary: 'list the chains', load: () => import('./chains.js') },
   { name: 'checkpoint', summary: 'print the signed checkpoint of a chain', load: () => import('./checkpoint.js') },
   { name: 'keys', summary: 'print the public keys that sign', load: () => import('./keys.js') },
+  { name: 'doctor', summary: 'try the store and look over the ledger', load: () => import('./doctor.js') },
+  { name: 'demo', summary: 'a tour in seconds: append, verify, tamper, catch', load: () => import('./demo.js') },
 ];

@@ -1,7 +1,7 @@
 /** The ledger in a folder, opened by this process. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { hexEncode, sha256Hex, base64Encode } from '#platform';
+import { sha256Hex, base64Encode } from '#platform';
 import { loadConfig } from '../config.js';
 import type { Config } from '../config.js';
 import { originOf } from '../core/chain.js';
@@ -9,6 +9,7 @@ import { formatVkey, noteKey } from '../core/note.js';
 import { receiptOf } from '../core/receipt.js';
 import type { Receipt } from '../core/receipt.js';
 import type { Segment } from '../core/segment.js';
+import { dataPaths } from '../data-paths.js';
 import { LedgerError } from '../ledger/errors.js';
 import { findHead } from '../ledger/head.js';
 import type { FoundHead } from '../ledger/head.js';
@@ -17,11 +18,11 @@ import { DEPLOYMENT_KEY, readTrust } from '../ledger/trust.js';
 import type { ChainTrust } from '../ledger/trust.js';
 import type { SearchPage, SearchQuery } from '../search/search-index.js';
 import type { OpenLedger } from '../service.js';
-import { FilesystemStore } from '../storage/filesystem.js';
-import type { WormStore } from '../storage/worm-store.js';
+import type { StoreReader } from '../storage/worm-store.js';
+import { openStore } from '../verification/store-config.js';
 import { CliError } from './failure.js';
 import { ClientError } from './ledger-client.js';
-import type { AppendAnswer, ChainView, ClientItem, EntryView, KeysView, LedgerClient } from './ledger-client.js';
+import type { AppendAnswer, ClientItem, EntryView, KeysView, LedgerClient, ListedChain } from './ledger-client.js';
 
 /** Refusals that pass: the queue drains, the view catches up, the disk gets room. */
 const PASSING = new Set(['queue_full', 'view_behind', 'store_unavailable', 'signer_unavailable']);
@@ -101,14 +102,13 @@ export class EmbeddedClient implements LedgerClient {
     }
   }
 
-  async chain(chainId: string): Promise<ChainView> {
-    const { head } = await this.#head(chainId);
-    return { chainId, size: head.size, lastReceivedAt: head.lastReceivedAt, lastEntryHash: hexEncode(head.lastEntryHash) };
+  async size(chainId: string): Promise<number> {
+    return (await this.#head(chainId)).head.size;
   }
 
-  async *chains(): AsyncIterable<ChainView> {
+  async *chains(): AsyncIterable<ListedChain> {
     const { reader } = await this.#read();
-    for await (const chainId of reader.chains()) yield await this.chain(chainId);
+    for await (const chainId of reader.chains()) yield await this.#listed(chainId);
   }
 
   async checkpoint(chainId: string): Promise<string> {
@@ -160,6 +160,16 @@ export class EmbeddedClient implements LedgerClient {
     return { segment, at: sequence - segment.firstSequence };
   }
 
+  async #listed(chainId: string): Promise<ListedChain> {
+    try {
+      const { head } = await this.#head(chainId);
+      return { chainId, state: 'open', size: head.size, lastReceivedAt: head.lastReceivedAt };
+    } catch (error) {
+      if (!(error instanceof LedgerError) || error.code !== 'chain_halted') throw error;
+      return { chainId, state: 'halted', detail: error.message };
+    }
+  }
+
   async #head(chainId: string): Promise<FoundHead> {
     const { store, trust } = await this.#read();
     const found = await findHead(store, chainId, trust);
@@ -186,14 +196,14 @@ export class EmbeddedClient implements LedgerClient {
 }
 
 interface Reading {
-  readonly store: WormStore;
+  readonly store: StoreReader;
   readonly trust: ChainTrust;
   readonly reader: SegmentReader;
 }
 
 async function openReading(dataDir: string): Promise<Reading> {
   requireLedger(dataDir);
-  const store = await FilesystemStore.open(join(dataDir, 'worm'));
+  const store = await openStore({ kind: 'filesystem', root: dataPaths(dataDir).worm });
   const trust = await readTrust(store);
   if (trust === undefined) throw noLedger(dataDir);
   return { store, trust, reader: new SegmentReader(store, trust) };
@@ -201,7 +211,7 @@ async function openReading(dataDir: string): Promise<Reading> {
 
 /** A mistyped folder must not become a new, empty ledger. @throws CliError */
 export function requireLedger(dataDir: string): void {
-  if (!existsSync(join(dataDir, 'worm', DEPLOYMENT_KEY))) throw noLedger(dataDir);
+  if (!existsSync(join(dataPaths(dataDir).worm, DEPLOYMENT_KEY))) throw noLedger(dataDir);
 }
 
 function noLedger(dataDir: string): CliError {

@@ -3,7 +3,7 @@ import type { Receipt } from '../core/receipt.js';
 import type { SearchPage, SearchQuery } from '../search/search-index.js';
 import { CliError, messageOf } from './failure.js';
 import { ClientError } from './ledger-client.js';
-import type { AppendAnswer, ChainView, ClientItem, EntryView, KeysView, LedgerClient } from './ledger-client.js';
+import type { AppendAnswer, ClientItem, EntryView, KeysView, LedgerClient, ListedChain } from './ledger-client.js';
 
 const TIMEOUT_MS = 60_000;
 const RETRY_AFTER_MS = 1_000;
@@ -72,17 +72,14 @@ export class HttpClient implements LedgerClient {
     return (answer as { sequence?: number }).sequence;
   }
 
-  async chain(chainId: string): Promise<ChainView> {
-    const note = await this.checkpoint(chainId);
-    const size = Number(note.split('\n')[1]);
-    const last = await this.entry(chainId, size - 1);
-    return { chainId, size, lastReceivedAt: last.receivedAt, lastEntryHash: last.entryHash };
+  async size(chainId: string): Promise<number> {
+    return Number((await this.checkpoint(chainId)).split('\n')[1]);
   }
 
-  async *chains(): AsyncIterable<ChainView> {
+  async *chains(): AsyncIterable<ListedChain> {
     for (let after = ''; ; ) {
-      const page = (await json(await this.#call(`/v1/chains?limit=${PAGE}${after}`))) as { chains: { chainId: string }[]; next?: string | null };
-      for (const { chainId } of page.chains) yield await this.chain(chainId);
+      const page = (await json(await this.#call(`/v1/chains?limit=${PAGE}${after}`))) as { chains: ListedChain[]; next?: string | null };
+      yield* page.chains;
       if (typeof page.next !== 'string') return;
       after = `&after=${encodeURIComponent(page.next)}`;
     }

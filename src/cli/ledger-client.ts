@@ -30,12 +30,10 @@ export interface EntryView {
   readonly entry: { readonly event: Readonly<Record<string, unknown>>; readonly writerId: string };
 }
 
-export interface ChainView {
-  readonly chainId: string;
-  readonly size: number;
-  readonly lastReceivedAt: string;
-  readonly lastEntryHash: string;
-}
+/** One chain in trouble must not hide the others. */
+export type ListedChain =
+  | { readonly chainId: string; readonly state: 'open'; readonly size: number; readonly lastReceivedAt: string }
+  | { readonly chainId: string; readonly state: 'halted'; readonly detail: string };
 
 export interface KeyView {
   readonly algorithm: string;
@@ -82,8 +80,9 @@ export interface LedgerClient {
   /** A receipt to the newest checkpoint. */
   proof(chainId: string, sequence: number): Promise<Receipt>;
   sequenceOf(chainId: string, entryId: string): Promise<number | undefined>;
-  chain(chainId: string): Promise<ChainView>;
-  chains(): AsyncIterable<ChainView>;
+  /** Number of entries. */
+  size(chainId: string): Promise<number>;
+  chains(): AsyncIterable<ListedChain>;
   /** The signed note. */
   checkpoint(chainId: string): Promise<string>;
   keys(chainId: string | undefined): Promise<KeysView>;

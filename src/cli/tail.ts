@@ -25,7 +25,7 @@ export function command({ output }: CliContext): Command {
   return withLedger(tail).action(async (options: Options) => {
     const client = await openClient(options, 'read');
     try {
-      const { size } = await client.chain(options.chain);
+      const size = await client.size(options.chain);
       let next = Math.max(0, size - options.lines);
       const width = String(size).length;
       let end = size;

@@ -1,0 +1,125 @@
+/** `indelible verify`: judges chains in a folder, without a service and without changing anything. */
+import { Command, Option } from 'commander';
+import { loadConfig } from '../config.js';
+import { exitCodeOf } from '../core/findings.js';
+import type { Verdict } from '../core/findings.js';
+import { dataPaths } from '../data-paths.js';
+import { EvidenceFormatError, readEvidenceFile } from '../verification/evidence.js';
+import type { Evidence } from '../verification/evidence.js';
+import { MarkFolder, signMark } from '../verification/mark.js';
+import type { VerificationReport } from '../verification/report.js';
+import { openStore } from '../verification/store-config.js';
+import { verifyAll, worstVerdict } from '../verification/verify-all.js';
+import { verifyChain } from '../verification/verify-chain.js';
+import type { CliContext } from './command.js';
+import { CliError, messageOf } from './failure.js';
+import { chainOption, dataDirOption, integer, jsonOption, progressOption, sequence } from './options.js';
+import { Progress } from './progress.js';
+import { deploymentOption, publicKeyOption, publicKeysOf } from './public-keys.js';
+import { reportText } from './report-text.js';
+import { grouped } from './terminal.js';
+import { openHints } from './view-hints.js';
+
+interface Options {
+  readonly dataDir?: string;
+  readonly chain?: string;
+  readonly from?: number;
+  readonly to?: number;
+  readonly against?: readonly string[];
+  readonly publicKey?: readonly string[];
+  readonly deployment?: string;
+  readonly incremental?: boolean;
+  readonly workers?: number;
+  readonly json?: boolean;
+  readonly progress?: boolean;
+}
+
+export function command(context: CliContext): Command {
+  return new Command('verify')
+    .description('Verify chains as they lie in the folder. Needs no running service and no private key, and changes nothing.')
+    .addOption(dataDirOption())
+    .addOption(chainOption('only this chain; default: all'))
+    .addOption(new Option('--from <sequence>', 'first sequence; needs --chain').argParser(sequence))
+    .addOption(new Option('--to <sequence>', 'last sequence; needs --chain').argParser(sequence))
+    .addOption(new Option('--against <file...>', 'hold the chains against receipts, checkpoints or bundles kept elsewhere: shows a tail cut off'))
+    .addOption(publicKeyOption())
+    .addOption(deploymentOption())
+    .addOption(new Option('--incremental', 'begin where the last one ended, and sign for what was found intact').conflicts(['from', 'to']))
+    .addOption(new Option('--workers <count>', 'threads; 0: none beside the main one').argParser(integer(0, 256)))
+    .addOption(progressOption())
+    .addOption(jsonOption())
+    .action((options: Options) => run(context, options));
+}
+
+async function run({ output, exit }: CliContext, options: Options): Promise<void> {
+  if (options.chain === undefined && (options.from !== undefined || options.to !== undefined)) throw new CliError('usage', '--from and --to need --chain');
+  const { dataDir } = loadConfig(process.env, options.dataDir === undefined ? {} : { dataDir: options.dataDir });
+  const paths = dataPaths(dataDir);
+  const keys = publicKeysOf(options.publicKey);
+  const against = await Promise.all((options.against ?? []).map(evidence));
+  const config = { kind: 'filesystem', root: paths.worm } as const;
+  const store = await openStore(config);
+  const hints = await openHints(dataDir);
+  const progress = new Progress(options.progress);
+  const marks = new MarkFolder(paths.marks);
+  const mark = options.incremental === true ? (chainId: string) => marks.read(chainId) : undefined;
+  const common = {
+    store,
+    config,
+    against,
+    ...((keys.length > 0 || options.deployment !== undefined) && { trust: { keys, ...(options.deployment !== undefined && { deployment: options.deployment }) } }),
+    ...(hints !== undefined && { hints }),
+    ...(options.workers !== undefined && { workers: options.workers }),
+    onProgress: ({ chainId, entries, totalEntries, entriesPerSecond }: { chainId: string; entries: number; totalEntries?: number; entriesPerSecond: number }) =>
+      progress.show(() => `${chainId}: ${grouped(entries)}${totalEntries === undefined ? '' : ` of ${grouped(totalEntries)}`} entries verified, ${grouped(entriesPerSecond)}/s`),
+  };
+  const reports: VerificationReport[] = [];
+  try {
+    for await (const report of options.chain === undefined ? verifyAll({ ...common, ...(mark !== undefined && { mark }) }) : one(options.chain)) {
+      progress.done();
+      reports.push(report);
+      if (options.json !== true) output.line(`${reports.length > 1 ? '\n' : ''}${reportText(output, report, paths.worm)}`);
+      if (mark !== undefined && report.verdict === 'intact') await leaveMark(report);
+    }
+  } finally {
+    progress.done();
+    hints?.close();
+    await store.close();
+  }
+  // A store without a chain shows nothing, least of all that nothing is missing.
+  const verdict: Verdict = reports.length === 0 ? 'indeterminate' : worstVerdict(reports.map((report) => report.verdict));
+  if (options.json === true) output.json({ verdict, chains: reports });
+  else if (reports.length === 0) output.line('INDETERMINATE  the folder holds no chain');
+  else if (reports.length > 1) output.line(`\n${reports.length} chains: ${tally(reports)}`);
+  exit(exitCodeOf(verdict));
+
+  async function* one(chainId: string): AsyncGenerator<VerificationReport> {
+    const { from, to } = options;
+    const note = await mark?.(chainId);
+    yield await verifyChain({ ...common, chainId, ...(from !== undefined && { from }), ...(to !== undefined && { to }), ...(note !== undefined && { mark: note }) });
+  }
+
+  async function leaveMark(report: VerificationReport): Promise<void> {
+    try {
+      const { LocalKeySigner } = await import('../signing/local-key.js');
+      await marks.write(report.chainId, await signMark(await LocalKeySigner.openExisting(paths.keys), report));
+    } catch (error) {
+      output.note(`no mark was left for chain ${report.chainId}, the next verification reads all of it: ${messageOf(error)}`);
+    }
+  }
+}
+
+async function evidence(file: string): Promise<Evidence> {
+  try {
+    return await readEvidenceFile(file);
+  } catch (cause) {
+    const prefix = cause instanceof EvidenceFormatError ? '' : `${file}: `;
+    throw new CliError('evidence_unreadable', `--against: ${prefix}${messageOf(cause)}`, { cause });
+  }
+}
+
+function tally(reports: readonly VerificationReport[]): string {
+  const counts = new Map<string, number>();
+  for (const { verdict } of reports) counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
+  return [...counts].map(([verdict, count]) => `${count} ${verdict}`).join(', ');
+}
