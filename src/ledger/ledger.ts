@@ -27,7 +27,7 @@ export class Ledger {
   #closed = false;
 
   constructor(context: Omit<SequencerContext, 'reader'>) {
-    const store = boundCalls(context.store, context.host.after, context.limits.callTimeoutMs);
+    const store = boundCalls(context.store, (ms, callback) => context.host.after(ms, callback), context.limits.callTimeoutMs);
     this.reader = new SegmentReader(store, context.trust);
     this.#context = {
       ...context,

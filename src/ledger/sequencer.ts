@@ -403,7 +403,7 @@ export class Sequencer {
     if (this.#head !== undefined) return;
     const { host, limits } = this.#context;
     // State is set only after the search has answered in time: a late one must not move the head.
-    const { head, last } = await within(host.after, limits.answerWithinMs, 'list', segmentPrefix(this.chainId), this.#find());
+    const { head, last } = await within((ms, callback) => host.after(ms, callback), limits.answerWithinMs, 'list', segmentPrefix(this.chainId), this.#find());
     this.#head = head;
     this.#last = last;
     if (!this.indexed) this.#startCatchUp();

@@ -225,7 +225,7 @@ describe('limits and ids', () => {
     const { ledger, store } = open([{ operation: 'create', call: 1, fault: 'hang' }], { maxQueuedEntries: 10, callTimeoutMs: 5_000, answerWithinMs: 5_000 });
     const waiting = Array.from({ length: 10 }, (_, i) => append(ledger, `a${i}`));
     await new Promise((resolve) => setTimeout(resolve, 20));
-    const more = Array.from({ length: 15 }, (_, i) => append(ledger, `b${i}`).then(() => 'stored', (error: LedgerError) => error.code));
+    const more = Array.from({ length: 15 }, (_, i) => append(ledger, `b${i}`).then(() => 'stored', (error: unknown) => (error as LedgerError).code));
     await new Promise((resolve) => setTimeout(resolve, 20));
     await store.release();
     await Promise.all(waiting);

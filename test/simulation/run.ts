@@ -60,7 +60,8 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
   const sent = new Set<string>();
   let crashes = 0;
   let started = 0;
-  let failure: unknown;
+  // Set from callbacks, which the compiler does not follow.
+  let failure = undefined as Error | undefined;
   const fail = (what: string): never => {
     throw new Error(`seed ${seed}: ${what}`);
   };
@@ -107,7 +108,7 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
   let finished = 0;
   const guard = (work: Promise<void>): void => {
     work.catch((error: unknown) => {
-      failure ??= error;
+      failure ??= error as Error;
     });
   };
 
@@ -124,19 +125,23 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
         const item = withoutId ? { event } : { entryId, event };
         const batch = world.chance(0.1) && !withoutId ? [item, { entryId: `${entryId}-b`, event }] : [item];
         const answer = await Promise.race([
-          replica.ledger.append(CHAIN, batch).catch((error: unknown) => error as Error),
+          replica.ledger.append(CHAIN, batch).then(
+            (entries) => ({ entries }),
+            (error: unknown) => ({ error }),
+          ),
           new Promise<undefined>((resolve) => void world.after(8_000, () => resolve(undefined))),
         ]);
-        if (Array.isArray(answer)) {
-          const [entry] = answer;
+        if (answer !== undefined && 'entries' in answer) {
+          const [entry] = answer.entries;
           const receipt = receiptOf(entry!.segment, entry!.at);
           world.note(`ack ${entryId} ${receipt.sequence}`);
           acks.push({ entryId: withoutId ? undefined : entryId, event, receipt });
           break;
         }
-        if (answer instanceof LedgerError && answer.code === 'entry_id_conflict') fail(`${entryId}: a false conflict: ${answer.message}`);
-        if (answer !== undefined && !(answer instanceof LedgerError)) throw answer;
-        world.note(`again ${entryId} ${answer instanceof LedgerError ? answer.code : 'timeout'}`);
+        const error = answer?.error;
+        if (error !== undefined && !(error instanceof LedgerError)) throw new Error('an append failed in an unknown way', { cause: error });
+        if (error?.code === 'entry_id_conflict') fail(`${entryId}: a false conflict: ${error.message}`);
+        world.note(`again ${entryId} ${error?.code ?? 'timeout'}`);
         await new Promise<void>((resolve) => void world.after(50 + world.random() * 1_000, resolve));
       }
     }
@@ -148,13 +153,13 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
   // The bad times end, so that every producer gets its receipt in the end.
   world.after(15_000, () => (disk.faults = { rate: 0, ignoreCondition: plan.ignoreCondition === true }));
   const done = await world.runUntil(() => finished === plan.clients || failure !== undefined, 600_000);
-  if (failure !== undefined) throw failure as Error;
+  if (failure !== undefined) throw failure;
   if (!done) fail(`only ${finished} of ${plan.clients} producers came to an end: an append was never answered`);
 
   // Whatever happened, the next append must be accepted, by a replica that knows nothing.
   disk.faults = { rate: 0, ignoreCondition: plan.ignoreCondition === true };
   const last = start();
-  let accepted = false;
+  let accepted = false as boolean;
   const lastEvent = '{"action":"last","actor":{"id":"1","type":"t"}}';
   sent.add(lastEvent);
   const lastAppend = async (): Promise<void> => {
@@ -171,7 +176,7 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
   };
   guard(lastAppend());
   await world.runUntil(() => accepted || failure !== undefined, 1_200_000);
-  if (failure !== undefined) throw failure as Error;
+  if (failure !== undefined) throw failure;
   if (!accepted) fail('the append after the storm was not accepted');
   // Writes still on their way land now: they must not change anything.
   await world.runUntil(() => false, world.now + 60_000);

@@ -163,18 +163,22 @@ export class SimulatedStore implements WormStore {
             return;
           }
           case 'refused':
-            return failed('no');
+            failed('no');
+            return;
           case 'lost-request':
-            return failed('unknown');
+            failed('unknown');
+            return;
           case 'lost-answer':
             this.#disk.put(key, sent);
-            return failed('unknown');
+            failed('unknown');
+            return;
           case 'late':
             // Lands after the retry, or after the writer is gone.
             this.#world.after(this.#world.random() * 20_000, () => {
               this.#world.note(`late ${key} ${digest} ${this.#disk.put(key, sent)}`);
             });
-            return failed('unknown');
+            failed('unknown');
+            return;
           case 'hang-stored':
             this.#disk.put(key, sent);
             return;
