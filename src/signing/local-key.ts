@@ -5,7 +5,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify, type KeyObject } from 'node:crypto';
 import { constants } from 'node:fs';
 import { link, mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { SignerError, type PublicKey, type Signer } from './signer.js';
 
 const KEY_FILE = 'signing-key.pem';
@@ -74,7 +74,7 @@ export class LocalKeySigner implements Signer {
 async function createKeyFile(dir: string, path: string): Promise<void> {
   const temp = join(dir, `.signing-key-${randomBytes(8).toString('hex')}.tmp`);
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await makeFolder(dir);
     await removeUnfinished(dir);
     const { privateKey } = generateKeyPairSync('ed25519');
     const file = await open(temp, 'wx', 0o600);
@@ -94,14 +94,34 @@ async function createKeyFile(dir: string, path: string): Promise<void> {
       await unlink(temp);
     }
     // The loser too: it is about to sign with a key whose name the winner may not have flushed yet.
-    const folder = await open(dir, constants.O_RDONLY | constants.O_DIRECTORY);
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
+    await syncFolder(dir);
   } catch (error) {
     throw new SignerError(`signing key ${path} can't be created: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Not by `mkdir` with `recursive`: that loops for ever where a folder refuses new ones with ENOENT (/proc). */
+async function makeFolder(path: string): Promise<void> {
+  const make = (): Promise<void> => mkdir(path, { mode: 0o700 });
+  try {
+    await make();
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return;
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await make().catch((again: unknown) => {
+      if (codeOf(again) !== 'EEXIST') throw again; // another process was quicker
+    });
+  }
+  await syncFolder(dirname(path));
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }
 

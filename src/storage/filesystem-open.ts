@@ -12,14 +12,29 @@ const DEBRIS_AGE_MS = 3_600_000;
 /** ext2/3/4, XFS, tmpfs, ZFS: a folder has two links and one more for each folder in it. Others (btrfs, overlay) don't count. */
 const COUNTS_FOLDERS = new Set([0xef53, 0x58465342, 0x01021994, 0x2fc12fc1]);
 
-/** Makes the root, and its name durable: a log in a folder that a power failure takes away is lost with it. */
+/**
+ * Makes the root, and its name durable: a log in a folder that a power failure takes away is lost with it.
+ * Not by `mkdir` with `recursive`: that loops for ever where a folder refuses new ones with ENOENT (/proc).
+ */
 export async function makeRoot(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o750 });
-  if (first === undefined) return;
-  for (let made = path; ; made = dirname(made)) {
-    await syncFolder(dirname(made));
-    if (made === first || made === dirname(made)) return;
+  const make = (): Promise<void> => mkdir(path, { mode: 0o750 });
+  try {
+    await make();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') {
+      // Perhaps made a moment ago, by a process that has not flushed it yet. (A folder above that may not be
+      // read is of long standing: who makes one can read it.)
+      await syncFolder(dirname(path)).catch(() => undefined);
+      return;
+    }
+    if (code !== 'ENOENT' || path === dirname(path)) throw error;
+    await makeRoot(dirname(path));
+    await make().catch((again: unknown) => {
+      if ((again as NodeJS.ErrnoException).code !== 'EEXIST') throw again; // another process was quicker
+    });
   }
+  await syncFolder(dirname(path));
 }
 
 /**

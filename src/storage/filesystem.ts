@@ -12,7 +12,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { mkdir, realpath, rm, type FileHandle } from 'node:fs/promises';
+import { realpath, rm, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   absent,
@@ -83,7 +83,7 @@ export class FilesystemStore implements WormStore {
       await makeRoot(path);
       const real = await realpath(path);
       const temp = join(real, TEMP);
-      await mkdir(temp, { recursive: true });
+      await makeRoot(temp);
       const countsFolders = await linksCountFolders(real);
       const clock = await tryFileSystem(real, temp);
       await removeDebris(temp, Number((await timeOf(clock)) / 1_000_000n));
