@@ -10,17 +10,8 @@ import { isKey, type KeyPage, type ListOptions } from './worm-store.js';
 /** The folder of unfinished objects. Its name is no key part, so nothing in it is ever a key. */
 export const TEMP = '.tmp';
 
-/** Folders with fewer names are read each time; remembering them would cost more than reading. */
-const WORTH_REMEMBERING = 256;
 /** Names remembered in all, about 40 bytes each. */
 const MAX_REMEMBERED = 2_000_000;
-/**
- * How much older than the reading a folder's last change must be for its stamp to vouch for the reading.
- * File systems stamp changes by a clock that ticks (4 ms on Linux, 2 s on FAT): a change in the same tick
- * as the reading leaves the stamp as it was, and would never be seen. (git knows this as the racy index.)
- */
-const SAFE_AGE_NS = 3_000_000_000n;
-
 interface Reading {
   /** The folder's change stamps before it was read; undefined if they don't vouch for the reading. */
   readonly stamp: string | undefined;
@@ -38,8 +29,11 @@ interface Search {
 }
 
 export interface ListingOptions {
-  /** What the root's file system would stamp on a change made now, in nanoseconds. */
-  readonly clock: () => Promise<bigint>;
+  /**
+   * True if a change that the file system stamped so (nanoseconds) lies so far back that any change from
+   * now on gets another stamp. False where there is no telling.
+   */
+  readonly isOver: (stamp: bigint) => Promise<boolean>;
   /** A folder with two links (its name and its own '.') certainly has no folder inside. */
   readonly linksCountFolders: boolean;
 }
@@ -146,17 +140,20 @@ export class Listing {
   /**
    * Reads a folder, and remembers the reading under the folder's change stamps. They change with every name
    * made or removed, by any process, so while they stay a remembered reading is as good as a new one,
-   * provided that the last change was safely over when the reading began: by the clock of the file
-   * system, as ours may run ahead of it. A folder that changes during the reading has another stamp from
-   * then on.
+   * provided that the last change was over when the reading began: a change in the same tick of the file
+   * system's clock leaves the stamp as it was, and would never be seen. (git knows this as the racy
+   * index.) A folder that changes during the reading has another stamp from then on.
    */
   async #read(folder: string): Promise<Reading> {
     const status = await this.#status(folder);
-    if (status?.isDirectory() !== true) return { stamp: undefined, names: NO_NAMES };
-    const clock = await this.#options.clock();
-    const names = (await readNames(join(this.#root, folder), folder, Number(status.size)).catch(absent)) ?? NO_NAMES;
+    if (status?.isDirectory() !== true) {
+      this.#forget(folder);
+      return { stamp: undefined, names: NO_NAMES };
+    }
     const changed = status.mtimeNs > status.ctimeNs ? status.mtimeNs : status.ctimeNs;
-    const reading = { stamp: clock - changed >= SAFE_AGE_NS ? stampOf(status) : undefined, names };
+    const stamp = (await this.#options.isOver(changed)) ? stampOf(status) : undefined;
+    const names = (await readNames(join(this.#root, folder), folder, Number(status.size)).catch(absent)) ?? NO_NAMES;
+    const reading = { stamp, names };
     this.#remember(folder, reading);
     return reading;
   }
@@ -167,9 +164,8 @@ export class Listing {
 
   #remember(folder: string, reading: Reading): void {
     this.#forget(folder);
-    if (reading.names.length < WORTH_REMEMBERING) return;
     this.#remembered.set(folder, reading);
-    this.#rememberedNames += reading.names.length;
+    this.#rememberedNames += costOf(reading);
     for (const oldest of this.#remembered.keys()) {
       if (this.#rememberedNames <= MAX_REMEMBERED) return;
       this.#forget(oldest);
@@ -177,9 +173,14 @@ export class Listing {
   }
 
   #forget(folder: string): void {
-    this.#rememberedNames -= this.#remembered.get(folder)?.names.length ?? 0;
+    const known = this.#remembered.get(folder);
+    if (known !== undefined) this.#rememberedNames -= costOf(known);
     this.#remembered.delete(folder);
   }
+}
+
+function costOf({ names }: Reading): number {
+  return names.length + 1;
 }
 
 /** The innermost folder that holds all keys with this prefix: '' or ending with '/'. */

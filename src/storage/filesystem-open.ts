@@ -1,7 +1,7 @@
 /** What a filesystem store does once, when it opens. */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rm, statfs, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { absent, linkIfAbsent, lstat } from './filesystem-files.js';
 import { StoreError } from './worm-store.js';
@@ -37,40 +37,63 @@ export async function makeRoot(path: string): Promise<void> {
   await syncFolder(dirname(path));
 }
 
-/**
- * Tries what the store lives by. Returns an open file without a name, by which to ask the file system for
- * its time. @throws StoreError naming what is missing
- */
-export async function tryFileSystem(root: string, temp: string): Promise<FileHandle> {
-  const probe = join(temp, `${process.pid}-${randomBytes(8).toString('hex')}-probe`);
-  const handle = await open(probe, 'wx', 0o600);
+/** Tries what the store lives by. @throws StoreError naming what is missing */
+export async function tryFileSystem(root: string, temp: string): Promise<void> {
+  const probe = join(temp, uniqueName('probe'));
   try {
+    const handle = await open(probe, 'wx', 0o600);
     try {
       await handle.sync();
-      if (!(await linkIfAbsent(probe, `${probe}-link`))) throw new Error('a new name is taken already');
-      if (await linkIfAbsent(probe, `${probe}-link`)) throw new Error('a second link of the same name succeeded');
-      for (const folder of [root, temp]) await syncFolder(folder);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      const needs =
-        'a log needs a file system with hard links that fail if the name is taken, and with folders that can be ' +
-        `flushed (ext4, XFS, btrfs, ZFS, tmpfs, APFS and NFS have them): ${why}`;
-      throw new StoreError('open', root, 'no', new Error(needs, { cause: error }));
     } finally {
-      await rm(probe, { force: true });
-      await rm(`${probe}-link`, { force: true });
+      await handle.close();
     }
-    return handle;
+    if (!(await linkIfAbsent(probe, `${probe}-link`))) throw new Error('a new name is taken already');
+    if (await linkIfAbsent(probe, `${probe}-link`)) throw new Error('a second link of the same name succeeded');
+    for (const folder of [root, temp]) await syncFolder(folder);
   } catch (error) {
-    await handle.close();
-    throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    const needs =
+      'a log needs a file system that can be written to, with hard links that fail if the name is taken, and with ' +
+      `folders that can be flushed (ext4, XFS, btrfs, ZFS, tmpfs, APFS and NFS have them): ${why}`;
+    throw new StoreError('open', root, 'no', new Error(needs, { cause: error }));
+  } finally {
+    await rm(probe, { force: true });
+    await rm(`${probe}-link`, { force: true });
+  }
+}
+
+/**
+ * A file system's clock ticks (4 ms on Linux, 2 s on FAT), and a change is stamped with the last tick. After
+ * this long no new change can have the stamp of an old one.
+ */
+const LONGEST_TICK_NS = 3_000_000_000n;
+
+/** See ListingOptions.isOver. Asks the file system for its time: ours may be ahead of that of a file server. */
+export async function isOver(stamp: bigint, temp: string): Promise<boolean> {
+  // By our clock it isn't over: don't go to the trouble.
+  if (BigInt(Date.now()) * 1_000_000n - stamp < LONGEST_TICK_NS) return false;
+  try {
+    return (await fileSystemTime(temp)) - stamp >= LONGEST_TICK_NS;
+  } catch {
+    return false; // a full or read-only disk: reading goes on without
   }
 }
 
 /** What the file system stamps on a change made now, in nanoseconds. */
-export async function timeOf(clock: FileHandle): Promise<bigint> {
-  await clock.write('x', 0);
-  return (await clock.stat({ bigint: true })).mtimeNs;
+export async function fileSystemTime(temp: string): Promise<bigint> {
+  const path = join(temp, uniqueName('clock'));
+  const handle = await open(path, 'wx', 0o600);
+  try {
+    return (await handle.stat({ bigint: true })).mtimeNs;
+  } finally {
+    await handle.close();
+    await rm(path, { force: true });
+  }
+}
+
+/** For a file in the folder of unfinished objects: no two processes or machines come to the same. */
+export function uniqueName(purpose: string): string {
+  return `${process.pid}-${randomBytes(8).toString('hex')}-${purpose}`;
 }
 
 export async function linksCountFolders(root: string): Promise<boolean> {

@@ -10,9 +10,8 @@
  * on any other it is a note (`mode: 'recorded'`). Reading through this class leaves it alone; a mount with
  * `strictatime` lets other programs overwrite it by reading.
  */
-import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { realpath, rm, type FileHandle } from 'node:fs/promises';
+import { realpath, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   absent,
@@ -26,8 +25,8 @@ import {
   writeDurably,
 } from './filesystem-files.js';
 import { Folders } from './filesystem-folders.js';
-import { Listing, TEMP } from './filesystem-listing.js';
-import { linksCountFolders, makeRoot, removeDebris, timeOf, tryFileSystem } from './filesystem-open.js';
+import { Listing, TEMP, type ListingOptions } from './filesystem-listing.js';
+import { fileSystemTime, isOver, linksCountFolders, makeRoot, removeDebris, tryFileSystem, uniqueName } from './filesystem-open.js';
 import {
   assertKey,
   assertLimit,
@@ -57,37 +56,44 @@ export class FilesystemStore implements WormStore {
   readonly kind = 'filesystem';
   readonly versioned = false;
   readonly location: string;
-  /** In the name of every unfinished file: no two stores, processes or machines share one. */
-  readonly #writer = `${process.pid}-${randomBytes(8).toString('hex')}`;
-  readonly #clock: FileHandle;
+  readonly #readOnly: boolean;
+  /** Begins the name of every unfinished file of this store. */
+  readonly #writer = uniqueName('object');
   readonly #folders: Folders;
   readonly #listing: Listing;
   readonly #tidying = new Set<Promise<void>>();
   #created = 0;
   #closed = false;
 
-  private constructor(root: string, clock: FileHandle, countsFolders: boolean) {
+  private constructor(root: string, options: ListingOptions & { readonly readOnly: boolean }) {
     this.location = root;
-    this.#clock = clock;
+    this.#readOnly = options.readOnly;
     this.#folders = new Folders(root);
-    this.#listing = new Listing(root, { clock: () => timeOf(clock), linksCountFolders: countsFolders });
+    this.#listing = new Listing(root, options);
   }
 
   /**
    * Opens the store, makes its folder if there is none, and tries what it lives by: links that fail when
-   * the name is taken, and folders that can be flushed. @throws StoreError where they are not to be had
+   * the name is taken, and folders that can be flushed. With `readOnly` it needs none of this and writes
+   * nothing at all (an auditor's copy, a read-only mount, a snapshot). @throws StoreError
    */
-  static async open(root: string): Promise<FilesystemStore> {
+  static async open(root: string, options: { readonly readOnly?: boolean } = {}): Promise<FilesystemStore> {
     const path = resolve(root);
+    const readOnly = options.readOnly ?? false;
     try {
-      await makeRoot(path);
+      if (!readOnly) await makeRoot(path);
       const real = await realpath(path);
       const temp = join(real, TEMP);
-      await makeRoot(temp);
-      const countsFolders = await linksCountFolders(real);
-      const clock = await tryFileSystem(real, temp);
-      await removeDebris(temp, Number((await timeOf(clock)) / 1_000_000n));
-      return new FilesystemStore(real, clock, countsFolders);
+      if (!readOnly) {
+        await makeRoot(temp);
+        await tryFileSystem(real, temp);
+        await removeDebris(temp, Number((await fileSystemTime(temp)) / 1_000_000n));
+      }
+      return new FilesystemStore(real, {
+        readOnly,
+        linksCountFolders: await linksCountFolders(real),
+        isOver: async (stamp) => !readOnly && (await isOver(stamp, temp)),
+      });
     } catch (error) {
       throw error instanceof StoreError ? error : new StoreError('open', path, 'no', error);
     }
@@ -102,6 +108,7 @@ export class FilesystemStore implements WormStore {
     let stored: 'no' | 'unknown' = 'no';
     try {
       this.#assertOpen();
+      if (this.#readOnly) throw new Error('the store was opened for reading only');
       // Leaves: empty folders. The next create goes on from there.
       const folder = await this.#folders.acquire(key.slice(0, Math.max(key.lastIndexOf('/'), 0)));
       try {
@@ -214,7 +221,6 @@ export class FilesystemStore implements WormStore {
     this.#closed = true;
     await Promise.all(this.#tidying);
     await this.#folders.forget();
-    await this.#clock.close();
   }
 
   #assertOpen(): void {

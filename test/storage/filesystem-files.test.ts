@@ -168,9 +168,32 @@ describe('open', () => {
     const { tryFileSystem } = await import('#indelible/storage/filesystem-open.js');
     await writeFile(join(root, 'not-a-folder'), '');
     await expect(tryFileSystem(join(root, 'not-a-folder'), join(root, '.tmp'))).rejects.toThrow(
-      /needs a file system with hard links .*, and with folders that can be flushed/,
+      /needs a file system .* with hard links .* and with folders that can be flushed/,
     );
     expect(await readdir(join(root, '.tmp'))).toEqual([]);
+  });
+});
+
+describe('a store opened for reading only', () => {
+  it('reads and lists, refuses to create, and writes nothing at all', async () => {
+    await create('chains/a/1');
+    await store.close();
+    await rm(join(root, '.tmp'), { recursive: true });
+    const before = (await stat(root)).ctimeMs;
+    store = await FilesystemStore.open(root, { readOnly: true });
+    expect(await store.read('chains/a/1')).toEqual(bytes);
+    expect(await listed()).toEqual(['chains/a/1']);
+    expect(await store.versions('chains/a/1')).toHaveLength(1);
+    await store.settle('chains/');
+    await expect(create('chains/a/2')).rejects.toMatchObject({ name: 'StoreError', stored: 'no' });
+    expect((await stat(root)).ctimeMs).toBe(before);
+    expect(await listed()).toEqual(['chains/a/1']);
+  });
+
+  it('has to be there', async () => {
+    const path = join(root, 'nothing');
+    await expect(FilesystemStore.open(path, { readOnly: true })).rejects.toMatchObject({ name: 'StoreError', operation: 'open' });
+    expect(await readdir(root)).toEqual(['.tmp']);
   });
 });
 
