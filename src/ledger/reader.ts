@@ -8,7 +8,7 @@ import { firstSequenceCovering } from './head.js';
 import type { ChainTrust } from './trust.js';
 
 /** Bytes of segments kept in memory, for reads that follow one another. */
-const CACHE_BYTES = 32 * 1024 * 1024;
+const CACHE_BYTES = 8 * 1024 * 1024;
 
 export class SegmentReader {
   readonly #store: StoreReader;

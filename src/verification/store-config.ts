@@ -1,5 +1,5 @@
 /** How a store is described so that a worker thread, which can't be handed an open one, opens it itself. */
-import { FilesystemReader } from '../storage/filesystem-reader.js';
+import { FilesystemStore } from '../storage/filesystem.js';
 import type { StoreReader } from '../storage/worm-store.js';
 
 export interface StoreConfig {
@@ -10,5 +10,5 @@ export interface StoreConfig {
 
 /** Opens a store for reading alone: nothing is written, so a read-only copy will do. @throws StoreError */
 export function openStore(config: StoreConfig): Promise<StoreReader> {
-  return FilesystemReader.open(config.root);
+  return FilesystemStore.open(config.root, { readOnly: true });
 }
