@@ -42,6 +42,11 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   const app = createApp({ deps, limits, appends, streams, context });
 
   const handle = (req: IncomingMessage, res: ServerResponse): void => {
+    if (req.httpVersionMajor !== 1) {
+      // The parser lets 0.9 and 2.0 pass, and then reads them by the rules of 1.1.
+      new Exchange(req, res, context).fail(new Problem('http_malformed', `expected HTTP/1.1, got ${req.httpVersion}`));
+      return;
+    }
     const url = req.url ?? '';
     if (req.method === 'POST' && url.startsWith(CHAINS) && req.headers.host !== undefined) {
       // Anything unusual about the address (a query, an escape) fails these and is left to Express.
