@@ -15,6 +15,7 @@ import { LocalKeySigner } from '../signing/local-key.js';
 import { FilesystemStore } from '../storage/filesystem.js';
 import { selfTest } from '../storage/self-test.js';
 import type { StorePromise, WormStore } from '../storage/worm-store.js';
+import type { View as OpenView } from '../view/view.js';
 import { messageOf } from './failure.js';
 import { bytesText, counted } from './terminal.js';
 
@@ -148,7 +149,13 @@ async function viewCheck(file: string, heads: ReadonlyMap<string, FoundHead>): P
     return warning('there is none; it is rebuilt at the next start, which costs a reading of the store');
   }
   const { View } = await import('../view/view.js');
-  const view = View.open(file, { readonly: true });
+  let view: OpenView;
+  try {
+    view = View.open(file, { readonly: true });
+    view.chains();
+  } catch (error) {
+    return warning(`it can not be read (${messageOf(error)}); it is rebuilt at the next start, which costs a reading of the store`);
+  }
   try {
     const behind = [...heads].filter(([chainId, { head }]) => view.through(chainId).size < head.size).map(([chainId]) => chainId);
     const ahead = [...heads].filter(([chainId, { head }]) => view.through(chainId).size > head.size).map(([chainId]) => chainId);

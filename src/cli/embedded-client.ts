@@ -28,6 +28,7 @@ import type { AppendAnswer, ClientItem, EntryView, KeysView, LedgerClient, Liste
 const PASSING = new Set(['queue_full', 'view_behind', 'store_unavailable', 'signer_unavailable']);
 const RETRY_AFTER_MS = 250;
 const INDEX_WAIT_MS = 120_000;
+const PROOF_WAIT_MS = 10_000;
 const INDEX_POLL_MS = 20;
 
 export class EmbeddedClient implements LedgerClient {
@@ -86,7 +87,14 @@ export class EmbeddedClient implements LedgerClient {
 
   async proof(chainId: string, sequence: number): Promise<Receipt> {
     const { ledger } = await this.#opened();
-    return ledger.freshReceipt(chainId, sequence);
+    const deadline = performance.now() + PROOF_WAIT_MS;
+    for (;;) {
+      const receipt = await ledger.freshReceipt(chainId, sequence);
+      const { last } = await ledger.chain(chainId);
+      // Until the view has all hashes the first receipt is what there is.
+      if (receipt.checkpoint === last.checkpoint || performance.now() > deadline) return receipt;
+      await pause(INDEX_POLL_MS);
+    }
   }
 
   async sequenceOf(chainId: string, entryId: string): Promise<number | undefined> {
