@@ -14,7 +14,7 @@ export interface BloomFilterOptions {
   readonly seed: number;
   /** Upper bound for the share of unknown ids answered with "maybe". Default 0.01. */
   readonly falsePositiveRate?: number;
-  /** Ids the first layer is made for. Default 65,536. */
+  /** Ids the first layer is made for. Default 262,144 (half a megabyte). */
   readonly initialCapacity?: number;
 }
 
@@ -42,7 +42,7 @@ export class BloomFilter {
     this.#seed = options.seed | 0;
     this.#rate = options.falsePositiveRate ?? 0.01;
     if (!(this.#rate > 0 && this.#rate < 1)) throw new RangeError(`"falsePositiveRate" expected 0–1, got ${this.#rate}`);
-    const capacity = options.initialCapacity ?? 65_536;
+    const capacity = options.initialCapacity ?? 262_144;
     if (!(capacity >= 1)) throw new RangeError(`"initialCapacity" expected at least 1, got ${capacity}`);
     this.#newest = layerFor(capacity, this.#rate / 2);
     this.#layers = [this.#newest];
@@ -108,24 +108,32 @@ export class BloomFilter {
     this.#room = this.#newest.capacity;
   }
 
-  /** Two 32-bit hashes of the pair; no id holds the space put between the two. */
+  /** Two 32-bit hashes of the pair. Each text ends with its length, so that the border between them counts. */
   #hash(chainId: string, entryId: string): void {
-    let a = this.#seed ^ 0x9e3779b9;
-    let b = Math.imul(this.#seed, 0x85ebca6b) ^ 0x7f4a7c15;
-    for (let i = 0; i < chainId.length; i++) {
-      const unit = chainId.charCodeAt(i);
-      a = Math.imul(a ^ unit, 0x01000193);
-      b = Math.imul(b ^ unit, 0x5bd1e995);
+    this.#first = this.#seed ^ 0x9e3779b9;
+    this.#second = Math.imul(this.#seed, 0x85ebca6b) ^ 0x7f4a7c15;
+    this.#absorb(chainId);
+    this.#absorb(entryId);
+    const [first, second] = [this.#first, this.#second];
+    this.#first = mix(first ^ (second >>> 15));
+    this.#second = mix(second ^ (first >>> 13));
+  }
+
+  #absorb(text: string): void {
+    let a = this.#first;
+    let b = this.#second;
+    const { length } = text;
+    // Two UTF-16 units a round.
+    for (let i = 0; i + 1 < length; i += 2) {
+      const pair = text.charCodeAt(i) | (text.charCodeAt(i + 1) << 16);
+      a = Math.imul(a ^ pair, 0x85ebca6b);
+      a ^= a >>> 15;
+      b = Math.imul(b ^ pair, 0xc2b2ae35);
+      b ^= b >>> 13;
     }
-    a = Math.imul(a ^ 0x20, 0x01000193);
-    b = Math.imul(b ^ 0x20, 0x5bd1e995);
-    for (let i = 0; i < entryId.length; i++) {
-      const unit = entryId.charCodeAt(i);
-      a = Math.imul(a ^ unit, 0x01000193);
-      b = Math.imul(b ^ unit, 0x5bd1e995);
-    }
-    this.#first = mix(a ^ (b >>> 15));
-    this.#second = mix(b ^ (a >>> 13));
+    const rest = (length << 16) | (length % 2 === 1 ? text.charCodeAt(length - 1) : 0);
+    this.#first = Math.imul(a ^ rest, 0x9e3779b1);
+    this.#second = Math.imul(b ^ rest, 0x27d4eb2f);
   }
 }
 

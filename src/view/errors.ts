@@ -16,7 +16,8 @@ export class ViewError extends Error {
   readonly code: ViewErrorCode;
 
   constructor(code: ViewErrorCode, message: string, cause?: unknown) {
-    super(`view: ${message}`, cause === undefined ? undefined : { cause });
+    // A message that came from the writer's thread has its prefix.
+    super(message.startsWith('view: ') ? message : `view: ${message}`, cause === undefined ? undefined : { cause });
     this.code = code;
   }
 }

@@ -22,6 +22,7 @@ let view: View | undefined;
 let closing = false;
 let running = false;
 let retry = 0;
+let waiting: NodeJS.Timeout | undefined;
 
 function fail(message: string): never {
   throw new Error(message);
@@ -46,6 +47,11 @@ function receive(message: ToWorker): void {
       return;
     case 'close':
       closing = true;
+      // One last try, now.
+      if (waiting !== undefined) {
+        clearTimeout(waiting);
+        waiting = setTimeout(run, 0);
+      }
       return;
   }
 }
@@ -98,6 +104,7 @@ function addBatch(target: View): void {
 /** Works until there is nothing to do. Gives way to the event loop between steps, for timers and for exit. */
 function run(): void {
   running = true;
+  waiting = undefined;
   let more: boolean;
   try {
     more = step();
@@ -129,7 +136,7 @@ function handle(error: unknown): void {
   if (retry === 0) tell({ kind: 'failing', code: error.code, message: error.message });
   if (closing) { stop(); return; }
   retry = Math.min(LONGEST_RETRY, retry === 0 ? FIRST_RETRY : retry * 2);
-  setTimeout(run, retry);
+  waiting = setTimeout(run, retry);
 }
 
 function stop(): void {

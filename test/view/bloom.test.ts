@@ -50,7 +50,7 @@ describe('a Bloom filter of entry ids', () => {
     [1_000_000, 1_000_000],
     [65_536, 65_536 * 15],
     [1_000, 1_000 * 1_023],
-  ])('that began with room for %i says a wrong "maybe" to at most 1 %% of unknown ids at %i ids', (initialCapacity, count) => {
+  ])('that began with room for %i says a wrong "maybe" to at most one unknown id in a hundred at %i ids', (initialCapacity, count) => {
     const filter = new BloomFilter({ seed: 0x12345678, initialCapacity });
     filter.markFilled('orders');
     for (let n = 0; n < count; n++) filter.add('orders', id(n));

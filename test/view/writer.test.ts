@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { rootAt } from '#indelible/core/merkle.js';
 import { View } from '#indelible/view/view.js';
@@ -9,6 +12,8 @@ import { scratchFolders } from '../support/scratch.js';
 import { historyOf } from './history.js';
 
 const scratch = scratchFolders();
+const run = promisify(execFile);
+const FULL_DISK_PROCESS = fileURLToPath(new URL('./full-disk-process.mjs', import.meta.url));
 const opened: ViewWriter[] = [];
 afterEach(async () => {
   for (const writer of opened.splice(0)) await writer.close();
@@ -166,6 +171,24 @@ describe('the writer of a view', () => {
     await writer.close();
     const again = await open_(file);
     expect(again.writer.view.through('orders').size).toBe(0);
+  });
+
+  it('drops segments, and holds nobody up, when there is no space left', { timeout: 120_000 }, async () => {
+    const folder = await scratch();
+    const { segments } = historyOf('orders', new Array<number>(200).fill(100));
+    const segmentsFile = join(folder, 'segments.json');
+    await writeFile(segmentsFile, JSON.stringify(segments.map((it) => ({ ...it, leafHashes: Buffer.from(it.leafHashes).toString('hex') }))));
+    // 1 MiB a file: enough for some thousands of entries.
+    const command = `ulimit -f 2048; exec "$0" "$@"`;
+    const { stdout } = await run('sh', ['-c', command, process.execPath, FULL_DISK_PROCESS, join(folder, 'view.sqlite'), segmentsFile]);
+    const result = JSON.parse(stdout) as Record<string, unknown> & { posted: { behind: number }; through: number; backlog: number; drained: string };
+    expect(result['notes']).toEqual(['failing']);
+    expect(['io', 'full']).toContain(result['failure']);
+    expect(result.drained).toBe(result['failure']);
+    expect(result.posted.behind).toBeGreaterThan(0);
+    expect(result.backlog).toBeLessThan(5_100);
+    expect(result.through % 100).toBe(0);
+    expect(result.through).toBeLessThan(20_000);
   });
 
   it('says so when the view cannot be opened', async () => {
