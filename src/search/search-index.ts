@@ -56,7 +56,7 @@ export interface SearchQuery {
   readonly traceId?: string;
   readonly receivedFrom?: string;
   readonly receivedTo?: string;
-  /** Words, all of which must occur; matched case-insensitively at word starts. No query syntax. */
+  /** Words (words.ts says what one is), all of which must occur; matched case-insensitively at word starts. No query syntax. */
   readonly text?: string;
   readonly order: 'newest' | 'oldest';
   /** 1–1,000. */

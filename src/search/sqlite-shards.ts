@@ -18,7 +18,7 @@ const MERGE_PAGES = 200;
  */
 const DDL = (table: string): string => `
   CREATE VIRTUAL TABLE ${table} USING fts5 (term, content='', columnsize=0, detail=none, tokenize='ascii');
-  INSERT INTO ${table} (${table}, rank) VALUES ('automerge', 32), ('crisismerge', 96);
+  INSERT INTO ${table} (${table}, rank) VALUES ('automerge', 64), ('crisismerge', 192);
 `;
 
 export interface Shard {
