@@ -7,7 +7,7 @@ import type { HashReader } from '../core/merkle.js';
 import type { EntryIndex, IndexedSegment } from '../ledger/entry-index.js';
 import { BloomFilter } from './bloom.js';
 import { ViewError } from './errors.js';
-import type { ViewFeed } from './writer.js';
+import type { ViewFeed } from './feed.js';
 
 /** Entries handed over and not yet in the view, above which appends wait for the writer thread. */
 const MAX_BACKLOG = 30_000;

@@ -7,25 +7,17 @@ import { ViewError, asViewError, attempt } from './errors.js';
 import type { Replacement, Sqlite } from './database.js';
 import { inodeOf, openOrRemake, openReadonly } from './database.js';
 import type { HashReader } from '../core/merkle.js';
+import type { ViewSegment } from './segment.js';
+import { ZERO_HASH, checkSegment, entryIdOf } from './segment.js';
+import type { ChainRow, Statements } from './statements.js';
+import { prepareStatements } from './statements.js';
 import { TileTable } from './tiles.js';
 import { searchDocument } from '../search/document.js';
 import type { SearchDocument } from '../search/search-index.js';
 import type { ChainOfDocuments } from '../search/sqlite-documents.js';
 import { DocumentTable } from '../search/sqlite-documents.js';
 
-
-/** A segment whose signature and links the caller has checked. The view trusts it. */
-export interface ViewSegment {
-  readonly chainId: string;
-  readonly firstSequence: number;
-  /** The exact payload texts, without line feeds. */
-  readonly payloads: readonly string[];
-  /** 32 bytes for each payload, one after the other. */
-  readonly leafHashes: Uint8Array;
-  /** 64 hexadecimal digits: before the first payload, and of the last one. */
-  readonly prevHash: string;
-  readonly lastEntryHash: string;
-}
+export type { ViewSegment } from './segment.js';
 
 /**
  * - `added`: its entries are in the view now. - `already`: they were.
@@ -57,20 +49,6 @@ export interface ViewOptions {
   readonly replace?: Replacement;
 }
 
-interface ChainRow {
-  readonly number: number;
-  readonly size: number;
-  readonly lastEntryHash: string;
-}
-
-interface PendingRow {
-  readonly id: number;
-  readonly chainId: string;
-  readonly first: number;
-  readonly payloads: string;
-}
-
-export const ZERO_HASH = '0'.repeat(64);
 /** Rows of a forgotten chain deleted in one step: some tens of milliseconds of write lock. */
 const PURGE_STEP = 2_000;
 
@@ -80,7 +58,7 @@ export class View {
   readonly #db: Sqlite;
   readonly #tiles: TileTable;
   readonly #documents: DocumentTable;
-  readonly #statements: ReturnType<typeof prepareStatements>;
+  readonly #statements: Statements;
   readonly #onNote: (note: ViewNote) => void;
 
   /**
@@ -328,68 +306,4 @@ export class View {
       this.#db.close();
     }
   }
-}
-
-/** @throws RangeError if the segment contradicts itself; its hashes are not computed again */
-export function checkSegment(segment: ViewSegment): void {
-  const { firstSequence, payloads, leafHashes, prevHash, lastEntryHash } = segment;
-  if (!Number.isSafeInteger(firstSequence) || firstSequence < 0) {
-    throw new RangeError(`"firstSequence" expected a sequence, got ${firstSequence}`);
-  }
-  if (payloads.length === 0) throw new RangeError('"payloads" expected at least one, got none');
-  if (leafHashes.length !== 32 * payloads.length) {
-    throw new RangeError(`"leafHashes" expected ${32 * payloads.length} bytes, got ${leafHashes.length}`);
-  }
-  for (const hash of [prevHash, lastEntryHash]) {
-    if (!/^[0-9a-f]{64}$/.test(hash)) throw new RangeError(`"prevHash", "lastEntryHash" expected 64 hexadecimal digits, got ${hash}`);
-  }
-  if (firstSequence === 0 && prevHash !== ZERO_HASH) throw new RangeError(`"prevHash" expected zeros at sequence 0, got ${prevHash}`);
-}
-
-/** Members are sorted and neither id can hold a quote, so the entry id stands between fixed texts (docs/format.md §1). */
-function entryIdOf(payload: string): string {
-  const key = ',"entryId":"';
-  const start = payload.indexOf(key) + key.length;
-  const end = payload.indexOf('"', start);
-  if (!payload.startsWith('{"chainId":"') || start < key.length || end < 0) {
-    throw new RangeError(`"payload" expected an entry, got ${payload.slice(0, 60)}`);
-  }
-  return payload.slice(start, end);
-}
-
-function prepareStatements(db: Sqlite) {
-  const numberOf = '(SELECT number FROM chains WHERE chain_id = ?)';
-  return {
-    chain: db.prepare<[string], ChainRow>('SELECT number, size, last_entry_hash AS lastEntryHash FROM chains WHERE chain_id = ?'),
-    chainIds: db.prepare<[], string>('SELECT chain_id FROM chains WHERE chain_id IS NOT NULL ORDER BY chain_id').pluck(),
-    addChain: db.prepare<[string, string]>('INSERT INTO chains (chain_id, last_entry_hash) VALUES (?, ?)'),
-    extend: db.prepare<[number, string, number]>('UPDATE chains SET size = ?, last_entry_hash = ? WHERE number = ?'),
-    orphan: db.prepare<[string]>('UPDATE chains SET chain_id = NULL WHERE chain_id = ?'),
-    someOrphan: db.prepare<[], number>('SELECT number FROM chains WHERE chain_id IS NULL LIMIT 1').pluck(),
-    dropChain: db.prepare<[number]>('DELETE FROM chains WHERE number = ?'),
-    sequenceOf: db.prepare<[string, string], number>(`SELECT sequence FROM ids WHERE chain = ${numberOf} AND entry_id = ?`).pluck(),
-    ids: db
-      .prepare<[string, string, number], string>(`SELECT entry_id FROM ids WHERE chain = ${numberOf} AND entry_id > ? ORDER BY entry_id LIMIT ?`)
-      .pluck(),
-    segment: db.prepare<[string, number], { firstSequence: number; count: number }>(
-      `SELECT first AS firstSequence, count FROM segments WHERE chain = ${numberOf} AND first <= ? ORDER BY first DESC LIMIT 1`,
-    ),
-    // A chain holds an id once. Should a store ever hold it twice, the first stays the answer.
-    addId: db.prepare<[number, string, number]>('INSERT OR IGNORE INTO ids (chain, entry_id, sequence) VALUES (?, ?, ?)'),
-    addSegment: db.prepare<[number, number, number]>('INSERT INTO segments (chain, first, count) VALUES (?, ?, ?)'),
-    addPending: db.prepare<[number, number, string]>('INSERT INTO pending (chain, first, payloads) VALUES (?, ?, ?)'),
-    somePending: db.prepare<[], number>('SELECT 1 FROM pending JOIN chains ON number = chain WHERE chain_id IS NOT NULL LIMIT 1').pluck(),
-    nextPending: db.prepare<[], PendingRow>(
-      `SELECT id, chain_id AS chainId, first, payloads FROM pending JOIN chains ON number = chain
-       WHERE chain_id IS NOT NULL ORDER BY id LIMIT 1`,
-    ),
-    dropPending: db.prepare<[number]>('DELETE FROM pending WHERE id = ?'),
-    purge: [
-      'DELETE FROM pending WHERE id IN (SELECT id FROM pending WHERE chain = ? LIMIT ?)',
-      'DELETE FROM extents WHERE (chain, shard) IN (SELECT chain, shard FROM extents WHERE chain = ? LIMIT ?)',
-      'DELETE FROM segments WHERE (chain, first) IN (SELECT chain, first FROM segments WHERE chain = ? LIMIT ?)',
-      'DELETE FROM tiles WHERE rowid IN (SELECT rowid FROM tiles WHERE chain = ? LIMIT ?)',
-      'DELETE FROM ids WHERE (chain, entry_id) IN (SELECT chain, entry_id FROM ids WHERE chain = ? LIMIT ?)',
-    ].map((sql) => db.prepare<[number, number]>(sql)),
-  };
 }

@@ -6,8 +6,10 @@ import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { rootAt } from '#indelible/core/merkle.js';
 import { View } from '#indelible/view/view.js';
-import { InlineViewFeed, ViewWriter } from '#indelible/view/writer.js';
-import type { ViewFeedNote, ViewWriterOptions } from '#indelible/view/writer.js';
+import type { ViewFeedNote } from '#indelible/view/feed.js';
+import { InlineViewFeed } from '#indelible/view/feed.js';
+import type { ViewWriterOptions } from '#indelible/view/writer.js';
+import { ViewWriter } from '#indelible/view/writer.js';
 import { scratchFolders } from '../support/scratch.js';
 import { historyOf } from './history.js';
 
