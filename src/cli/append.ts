@@ -80,6 +80,7 @@ async function run({ output, exit }: CliContext, input: string | undefined, opti
   const asideFile = await openForAdding(options.skipInvalid);
   const client = await openClient(options, 'append');
   let last: Receipt | undefined;
+  let file: string | undefined;
   try {
     const appending = new AppendRun({
       client,
@@ -87,7 +88,7 @@ async function run({ output, exit }: CliContext, input: string | undefined, opti
       unit: files.length === 0 ? 'event' : importer.unit,
       idFrom: options.idFrom,
       retryForMs: options.retryFor * 1_000,
-      setAside: asideFile === undefined ? undefined : async (refused) => asideFile.appendFile(`${JSON.stringify(refused)}\n`),
+      setAside: asideFile === undefined ? undefined : async (refused) => asideFile.appendFile(`${JSON.stringify({ ...(files.length > 1 && { file }), ...refused })}\n`),
       onReceipts: async (receipts) => {
         last = receipts.at(-1);
         await receiptsFile?.appendFile(receipts.map((receipt) => `${JSON.stringify(receipt)}\n`).join(''));
@@ -96,7 +97,10 @@ async function run({ output, exit }: CliContext, input: string | undefined, opti
         progress.show(() => `${grouped(appended + replayed)} entries, ${skipped} refused, ${grouped(Math.round(((appended + replayed) * 1_000) / (performance.now() - started)))}/s`);
       },
     });
-    for (const [i, source] of sources.entries()) await adding(files[i], files.length, () => appending.add(source));
+    for (const [i, source] of sources.entries()) {
+      file = files[i];
+      await adding(file, files.length, () => appending.add(source));
+    }
     progress.done();
     const { summary } = appending;
     if (options.json === true) output.json({ chainId: options.chain, ...summary, ...(files.length === 0 && { receipt: last }) });

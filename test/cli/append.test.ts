@@ -45,7 +45,7 @@ describe('one event from options', () => {
 });
 
 describe('many events', () => {
-  it('takes 10,000 lines from stdin in order, writes a receipt for each, and repeats harmlessly', async () => {
+  it('takes 10,000 lines from stdin in order, writes a receipt for each, and repeats harmlessly', { timeout: 180_000 }, async () => {
     const receipts = path.join(dir, 'receipts.ndjson');
     const input = eventLines(10_000);
     const first = await cli(['append', ...on('many'), '--id-from', 'metadata.n', '--receipts', receipts, '--json', '-'], { input });
@@ -96,7 +96,7 @@ describe('many events', () => {
 });
 
 describe('reading', () => {
-  it('tail, search, keys and checkpoint answer; control characters are shown, not obeyed', async () => {
+  it('tail, search, keys and checkpoint answer; control characters are shown, not obeyed', { timeout: 180_000 }, async () => {
     await cli(['append', ...on('esc'), '--action', 'note.add', '--actor', 'user:eve', '--reason', 'x\u001b[2Jy\u202e', '--id', 'esc-1']);
     const human = await cli(['get', ...on('esc'), '0']);
     expect(human.stdout).toContain('x\\u001b[2Jy\\u202e');

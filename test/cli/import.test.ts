@@ -95,7 +95,7 @@ describe('plain logs', () => {
 });
 
 describe('several thousand events that nobody made up', () => {
-  it('are appended, verified and found again: package log, package records, git history, installed files', async () => {
+  it('are appended, verified and found again: package log, package records, git history, installed files', { timeout: 180_000 }, async () => {
     let expected = 0;
     const append = async (chain: string, args: readonly string[], input?: string): Promise<void> => {
       const result = await cli(['append', '--data-dir', data, '--chain', chain, '--json', ...args], input === undefined ? {} : { input });

@@ -58,7 +58,7 @@ describe('serve', () => {
     expect((await again.stop('SIGINT')).code).toBe(0);
   });
 
-  it('does everything the embedded commands do, over HTTP', async () => {
+  it('does everything the embedded commands do, over HTTP', { timeout: 180_000 }, async () => {
     const data = path.join(dir, 'twin');
     const token = 'a-token-for-this-test-alone';
     const service = await serve(data, { INDELIBLE_ADMIN_TOKEN: token });
@@ -76,6 +76,18 @@ describe('serve', () => {
     expect(jsonOf(await run('keys', '--chain', 'many', '--json'))).toEqual(jsonOf(await cli(['keys', '--data-dir', data, '--chain', 'many', '--json'])));
     expect(jsonOf(await run('search', '--actor', 'user:u-3', '--limit', '5', '--json'))).toMatchObject({ completeThrough: { many: 2_700 } });
     expect(jsonOf(await run('get', '--chain', 'many', '9', '--proof'))).toMatchObject({ format: 'indelible/receipt/v1', sequence: 9 });
+    const following = start(['tail', '--chain', 'many', '-n', '1', '-f', '--json', ...at], env);
+    const seen: number[] = [];
+    const both = new Promise<void>((resolve) => {
+      following.stdout.on('data', (chunk: Buffer) => {
+        for (const line of chunk.toString().trimEnd().split('\n')) seen.push((JSON.parse(line) as { sequence: number }).sequence);
+        if (seen.length === 1) void run('append', '--chain', 'many', '--action', 'late', '--actor', 'user:x');
+        if (seen.length === 2) resolve();
+      });
+    });
+    await both;
+    following.kill('SIGINT');
+    expect(seen).toEqual([2_699, 2_700]);
     const conflict = await run('append', '--chain', 'many', '--action', 'other', '--actor', 'user:x', '--id', '42');
     expect(conflict).toMatchObject({ code: 1, stderr: expect.stringContaining('42') as string });
     expect((await service.stop('SIGTERM')).code).toBe(0);
