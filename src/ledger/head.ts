@@ -104,8 +104,8 @@ async function firstAtOrAfter(store: StoreReader, chainId: string, sequence: num
 }
 
 /** The segment that holds `sequence` starts at most 999 before it: one listing page. */
-export async function firstSequenceCovering(store: StoreReader, chainId: string, sequence: number): Promise<number | undefined> {
-  const { sequences } = await segmentsFrom(store, chainId, Math.max(0, sequence - MAX_SEGMENT_ENTRIES + 1), PAGE);
+export async function firstSequenceCovering(store: StoreReader, chainId: string, sequence: number, mayBeStale = false): Promise<number | undefined> {
+  const { sequences } = await segmentsFrom(store, chainId, Math.max(0, sequence - MAX_SEGMENT_ENTRIES + 1), PAGE, mayBeStale);
   return sequences.findLast((first) => first <= sequence);
 }
 
@@ -114,7 +114,8 @@ async function segmentsFrom(
   chainId: string,
   sequence: number,
   limit: number,
+  mayBeStale = false,
 ): Promise<{ readonly sequences: readonly number[]; readonly more: boolean }> {
-  const page = await store.list(segmentPrefix(chainId), { from: segmentKey(chainId, sequence), limit });
+  const page = await store.list(segmentPrefix(chainId), { from: segmentKey(chainId, sequence), limit, mayBeStale });
   return { sequences: page.keys.flatMap((key) => parseSegmentKey(key)?.firstSequence ?? []), more: page.more };
 }

@@ -54,9 +54,13 @@ export class SegmentReader {
       const segment = await this.at(chainId, hint);
       if (segment !== undefined && holds(segment, sequence)) return segment;
     }
-    const first = await firstSequenceCovering(this.#store, chainId, sequence);
-    const segment = first === undefined ? undefined : await this.at(chainId, first);
-    return segment !== undefined && holds(segment, sequence) ? segment : undefined;
+    // A remembered listing is enough for all but the newest entries, and costs nothing.
+    for (const mayBeStale of [true, false]) {
+      const first = await firstSequenceCovering(this.#store, chainId, sequence, mayBeStale);
+      const segment = first === undefined ? undefined : await this.at(chainId, first);
+      if (segment !== undefined && holds(segment, sequence)) return segment;
+    }
+    return undefined;
   }
 
   /** The chains that have an entry, in order of their ids. One listing a chain. */
