@@ -1,6 +1,7 @@
 /** C2SP tlog-checkpoint (c2sp.org/tlog-checkpoint@v1.0.0), without extension lines. */
 import { base64Encode } from '#platform';
-import { HASH_BYTES } from './merkle.js';
+import { isChainId, isDeployment } from './chain.js';
+import { EMPTY_ROOT, equalBytes, HASH_BYTES } from './merkle.js';
 import { NoteFormatError, noteSigners, parseNote, strictBase64 } from './note.js';
 import type { NoteKey } from './note.js';
 
@@ -24,11 +25,16 @@ export function parseCheckpointText(text: string): Checkpoint {
   if (lines.length !== 4 || lines[3] !== '' || !origin || sizeText === undefined || rootText === undefined) {
     throw new NoteFormatError('checkpoint: expected exactly origin, size and root, a line each');
   }
+  const slash = origin.lastIndexOf('/');
+  if (!isDeployment(origin.slice(0, Math.max(slash, 0))) || !isChainId(origin.slice(slash + 1))) {
+    throw new NoteFormatError('checkpoint: origin is not <deployment>/<chainId>');
+  }
   if (!/^(0|[1-9][0-9]{0,15})$/.test(sizeText)) throw new NoteFormatError('checkpoint: size is not a decimal number');
   const size = Number(sizeText);
   if (!Number.isSafeInteger(size)) throw new NoteFormatError('checkpoint: size is over 2^53−1');
   const root = strictBase64(rootText, 'checkpoint root');
   if (root.length !== HASH_BYTES) throw new NoteFormatError(`checkpoint: root expected 32 bytes, got ${root.length}`);
+  if (size === 0 && !equalBytes(root, EMPTY_ROOT)) throw new NoteFormatError('checkpoint: size 0 with another root than that of no leaves');
   return { origin, size, root };
 }
 

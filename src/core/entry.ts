@@ -7,7 +7,16 @@ export const MAX_PAYLOAD_BYTES = 65_535 - 32;
 const FORMAT_MEMBER = ',"format":"indelible/entry/v1","receivedAt":"';
 /** `2026-11-23T20:52:07.123456Z` */
 const TIME_LENGTH = 27;
-const TIME = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$/;
+const TIME = /^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z$/;
+
+/** A `receivedAt`: of the one form, and a time that exists. */
+export function isReceivedAt(text: string): boolean {
+  if (!TIME.test(text)) return false;
+  const [year, month, day] = [Number(text.slice(0, 4)), Number(text.slice(5, 7)), Number(text.slice(8, 10))];
+  if (day <= 28) return true;
+  if (month === 2) return day === 29 && year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  return day <= 30 || (month !== 4 && month !== 6 && month !== 9 && month !== 11);
+}
 
 export interface Envelope {
   readonly chainId: string;
@@ -39,7 +48,7 @@ export function readPayload(payload: string): Envelope | undefined {
   const rest = payload.slice(tailAt + FORMAT_MEMBER.length);
   const receivedAt = rest.slice(0, TIME_LENGTH);
   const tail = /^","sequence":(0|[1-9][0-9]{0,15}),"writerId":"([a-z0-9]{1,32})"\}$/.exec(rest.slice(TIME_LENGTH));
-  if (tail?.[1] === undefined || tail[2] === undefined || !TIME.test(receivedAt)) return undefined;
+  if (tail?.[1] === undefined || tail[2] === undefined || !isReceivedAt(receivedAt)) return undefined;
   return {
     chainId: head[1],
     entryId: head[2],
@@ -79,7 +88,7 @@ export class EnvelopeShape {
     for (let i = 0; i < tail.length; i++) if (bytes[tailAt + i] !== tail.charCodeAt(i)) return { fault: 'sequence' };
     if (!matches(bytes, formatAt, this.#formatMember)) return { fault: 'format' };
     const receivedAt = String.fromCharCode.apply(undefined, bytes.subarray(timeAt, tailAt) as unknown as number[]);
-    return TIME.test(receivedAt) ? receivedAt : { fault: 'format' };
+    return isReceivedAt(receivedAt) ? receivedAt : { fault: 'format' };
   }
 }
 

@@ -164,7 +164,7 @@ export function frontierAt(reader: HashReader, size: number): Frontier {
 
 /** RFC 6962 §2.1.1 PATH(index, D[size]), from the leaf up. @throws RangeError unless 0 ≤ index < size */
 export function inclusionProof(reader: HashReader, index: number, size: number): Uint8Array[] {
-  if (!(index >= 0 && index < size)) throw new RangeError(`"index" expected 0..${size - 1}, got ${index}`);
+  if (!(Number.isSafeInteger(index) && index >= 0 && index < size)) throw new RangeError(`"index" expected 0..${size - 1}, got ${index}`);
   const path: Uint8Array[] = [];
   let from = 0;
   let to = size;

@@ -4,12 +4,10 @@
  * A note arrives from outside: every field is hostile until its signature is checked.
  */
 import { base64Decode, base64Encode, hexEncode, sha256, utf8Encode, verifySignature } from '#platform';
+import { ED25519_SPKI_PREFIX, publicKeyFault } from './public-key.js';
+import type { PublicKey } from './public-key.js';
 
-export interface PublicKey {
-  readonly algorithm: 'ed25519' | 'ecdsa-p256';
-  /** DER SubjectPublicKeyInfo. */
-  readonly spki: Uint8Array;
-}
+export type { PublicKey } from './public-key.js';
 
 /** A public key under the name it signs with; for us the name is a chain's origin. */
 export interface NoteKey {
@@ -38,8 +36,6 @@ export class NoteFormatError extends Error {
 
 const TYPE_ED25519 = 0x01;
 const TYPE_ECDSA = 0x02;
-/** RFC 8410 §4: an Ed25519 SPKI is this prefix and the 32-byte key. */
-const ED25519_SPKI_PREFIX = Uint8Array.of(0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00);
 /** signed-note: verifiers MUST accept at least 16 and SHOULD cap. */
 const MAX_SIGNATURES = 100;
 
@@ -85,6 +81,8 @@ export function parseVkey(vkey: string): NoteKey {
   } else {
     throw new NoteFormatError(`vkey: key type 0x${(material[0] ?? 0).toString(16)} is not Ed25519 or ECDSA P-256`);
   }
+  const fault = publicKeyFault(publicKey);
+  if (fault !== undefined) throw new NoteFormatError(`vkey: ${fault}`);
   const key = noteKey(name, publicKey);
   if (key.keyId !== vkey.slice(first + 1, second)) {
     throw new NoteFormatError(`vkey: key ID ${vkey.slice(first + 1, second)} expected ${key.keyId}`);

@@ -4,6 +4,7 @@ import { parseHash } from './chain.js';
 import { openCheckpoint } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
 import { readPayload } from './entry.js';
+import { parseStrict } from './json.js';
 import { verifyInclusion } from './merkle.js';
 import type { NoteKey } from './note.js';
 import type { Segment } from './segment.js';
@@ -48,6 +49,23 @@ export function receiptOf(segment: Segment, at: number): Receipt {
 export type ReceiptCheck =
   | { readonly valid: true; readonly receipt: Receipt; readonly checkpoint: Checkpoint; readonly signedBy: readonly string[] }
   | { readonly valid: false; readonly reason: string };
+
+/**
+ * A receipt as the text it is kept as: what `JSON.parse` hides (two members of one name, `7.0` for 7) makes
+ * it invalid. Hostile input: never throws.
+ */
+export function verifyReceiptText(text: string, keysFor: (origin: string) => readonly NoteKey[]): ReceiptCheck {
+  let value: unknown;
+  try {
+    value = parseStrict(text);
+  } catch (error) {
+    return { valid: false, reason: `not JSON: ${(error as Error).message}` };
+  }
+  // Within a string the quotes would be escaped, so this can only be the member.
+  const sequence = /"sequence"\s*:\s*([^\s,}]+)/.exec(text)?.[1];
+  if (sequence !== undefined && !/^(0|[1-9][0-9]*)$/.test(sequence)) return { valid: false, reason: `sequence expected decimal digits, got ${sequence}` };
+  return verifyReceipt(value, keysFor);
+}
 
 /** The checks of docs/format.md §7, in that order. Hostile input: never throws. */
 export function verifyReceipt(value: unknown, keysFor: (origin: string) => readonly NoteKey[]): ReceiptCheck {

@@ -6,7 +6,8 @@ import { parseStrict } from '../core/json.js';
 import type { JsonObject, JsonValue } from '../core/json.js';
 import { frontierLength } from '../core/merkle.js';
 import { strictBase64 } from '../core/note.js';
-import type { PublicKey } from '../core/note.js';
+import { publicKeyFault } from '../core/public-key.js';
+import type { PublicKey } from '../core/public-key.js';
 
 export const BUNDLE_FORMAT = 'indelible/bundle/v1';
 export const MANIFEST_FORMAT = 'indelible/bundle-manifest/v1';
@@ -131,11 +132,15 @@ function members(value: JsonValue | undefined, label: string, names: readonly st
 function publicKey(value: JsonValue): PublicKey {
   const { algorithm, publicKey: text } = members(value, 'header: a public key', ['algorithm', 'publicKey']);
   if ((algorithm !== 'ed25519' && algorithm !== 'ecdsa-p256') || typeof text !== 'string') throw new BundleFormatError('header: a public key is neither Ed25519 nor ECDSA P-256');
+  let key: PublicKey;
   try {
-    return { algorithm, spki: strictBase64(text, 'header: a public key') };
+    key = { algorithm, spki: strictBase64(text, 'header: a public key') };
   } catch (error) {
     throw new BundleFormatError((error as Error).message, { cause: error });
   }
+  const fault = publicKeyFault(key);
+  if (fault !== undefined) throw new BundleFormatError(`header: a public key is ${fault}`);
+  return key;
 }
 
 function sequence(value: JsonValue | undefined, label: string): number {

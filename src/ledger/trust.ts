@@ -4,6 +4,7 @@ import { canonicalize } from '../core/canonical.js';
 import { isDeployment, originOf } from '../core/chain.js';
 import { equalBytes } from '../core/merkle.js';
 import { noteKey, strictBase64 } from '../core/note.js';
+import { publicKeyFault } from '../core/public-key.js';
 import type { NoteKey, PublicKey } from '../core/note.js';
 import type { Signer } from '../signing/signer.js';
 import type { Retention, StoreReader, WormStore } from '../storage/worm-store.js';
@@ -101,6 +102,8 @@ export function parseKey(key: string, bytes: Uint8Array): PublicKey {
     throw new DeploymentError((error as Error).message, { cause: error });
   }
   if (key !== `${KEYS_PREFIX}${sha256Hex(spki)}.json`) throw new DeploymentError(`${key}: the key in it has another fingerprint`);
+  const fault = publicKeyFault({ algorithm, spki });
+  if (fault !== undefined) throw new DeploymentError(`${key}: ${fault}`);
   return { algorithm, spki };
 }
 

@@ -9,7 +9,7 @@ import { openCheckpoint, parseCheckpointText } from '../core/checkpoint.js';
 import { verifyConsistency } from '../core/merkle.js';
 import { NoteFormatError, parseNote } from '../core/note.js';
 import type { NoteKey } from '../core/note.js';
-import { RECEIPT_FORMAT, verifyReceipt } from '../core/receipt.js';
+import { RECEIPT_FORMAT, verifyReceiptText } from '../core/receipt.js';
 import { MARK_FORMAT, openMark, parseMarkText } from './mark.js';
 
 /** Read, but not believed yet: `check` says what it proves. */
@@ -66,7 +66,7 @@ export function readEvidence(content: Uint8Array, source: string): Evidence {
     if (!/^\s*\{/.test(text)) return text.startsWith(`${MARK_FORMAT}\n`) ? markEvidence(source, text) : checkpointEvidence(source, text);
     const line = firstLine(content);
     if (formatOf(line) === BUNDLE_FORMAT) return bundleEvidence(source, line, lastLine(content));
-    return receiptEvidence(source, JSON.parse(text));
+    return receiptEvidence(source, text);
   });
 }
 
@@ -100,8 +100,8 @@ function markEvidence(source: string, note: string): Evidence {
   };
 }
 
-function receiptEvidence(source: string, value: unknown): Evidence {
-  const receipt = value as { readonly format?: unknown; readonly checkpoint?: unknown };
+function receiptEvidence(source: string, text: string): Evidence {
+  const receipt = JSON.parse(text) as { readonly format?: unknown; readonly checkpoint?: unknown };
   if (receipt.format !== RECEIPT_FORMAT || typeof receipt.checkpoint !== 'string') throw new EvidenceFormatError(`format expected ${RECEIPT_FORMAT} or ${BUNDLE_FORMAT}`);
   const { origin } = parseCheckpointText(parseNote(receipt.checkpoint).text);
   return {
@@ -109,7 +109,7 @@ function receiptEvidence(source: string, value: unknown): Evidence {
     kind: 'receipt',
     origin,
     check(keys) {
-      const checked = verifyReceipt(value, () => keys);
+      const checked = verifyReceiptText(text, () => keys);
       if (!checked.valid) return { usable: false, reason: checked.reason };
       const { sequence, entryHash } = checked.receipt;
       return { usable: true, size: checked.checkpoint.size, facts: [...rootOnly(checked.checkpoint), { kind: 'entry', sequence, entryHash }] };

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { base64Encode, hexDecode, utf8Encode } from '#platform';
 import { isChainId, originOf, parseHash } from '../core/chain.js';
 import { parseCheckpointText } from '../core/checkpoint.js';
+import { isReceivedAt } from '../core/entry.js';
 import { formatNote, noteKey, NoteFormatError, noteSigners, parseNote } from '../core/note.js';
 import type { NoteKey } from '../core/note.js';
 import type { Signer } from '../signing/signer.js';
@@ -24,7 +25,7 @@ export interface Mark {
   readonly verifiedAt: string;
 }
 
-const RECEIVED_AT = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$/;
+
 const RFC3339 = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})$/;
 
 /**
@@ -46,7 +47,7 @@ export function parseMarkText(text: string): Mark {
   const checkpoint = parseCheckpointText(`${origin}\n${size}\n${root}\n`);
   const hash = parseHash(entryHash);
   if (hash === undefined) throw new NoteFormatError('mark: the entry hash is not 64 hexadecimal digits');
-  if (receivedAt === undefined || !RECEIVED_AT.test(receivedAt)) throw new NoteFormatError('mark: the time of the last entry is malformed');
+  if (receivedAt === undefined || !isReceivedAt(receivedAt)) throw new NoteFormatError('mark: the time of the last entry is malformed');
   if (verifiedAt === undefined || !RFC3339.test(verifiedAt)) throw new NoteFormatError('mark: the time of verification is malformed');
   return { ...checkpoint, entryHash: hash, receivedAt, verifiedAt };
 }

@@ -14,8 +14,8 @@ export interface PlannedRange {
 }
 
 /**
- * @param from key to begin with; from the chain's very first object on if absent, and then names that are no
- *   segment's are told to `onForeign`
+ * @param from first sequence of the object to begin with; absent: the very first object
+ * @param onForeign told of names that are no segment's
  * @param to the last sequence of interest
  */
 export async function* planRanges(
@@ -25,9 +25,8 @@ export async function* planRanges(
   to: number | undefined,
   onForeign: (key: string) => void,
 ): AsyncGenerator<PlannedRange> {
-  const prefix = from === undefined ? `chains/${chainId}/` : segmentPrefix(chainId);
   let firsts: number[] = [];
-  for await (const key of everyKey(store, prefix, from === undefined ? undefined : segmentKey(chainId, from))) {
+  for await (const key of everyKey(store, segmentPrefix(chainId), from === undefined ? undefined : segmentKey(chainId, from))) {
     const first = parseSegmentKey(key)?.firstSequence;
     if (first === undefined) {
       onForeign(key);

@@ -6,6 +6,7 @@ import type { Finding } from '../core/findings.js';
 import { parseStrict } from '../core/json.js';
 import { noteKey, NoteFormatError, parseVkey, strictBase64 } from '../core/note.js';
 import type { NoteKey, PublicKey } from '../core/note.js';
+import { readPublicKey } from '../core/public-key.js';
 import { DEPLOYMENT_KEY, DeploymentError, KEYS_PREFIX, parseDeployment, parseKey } from '../ledger/trust.js';
 import { everyKey } from '../storage/worm-store.js';
 import type { StoreReader } from '../storage/worm-store.js';
@@ -71,6 +72,8 @@ function deploymentOfVkeys(keys: readonly GivenKey[], chainId: string): string |
   return name?.slice(0, -chainId.length - 1);
 }
 
+const KEY_OBJECT = /^keys\/[0-9a-f]{64}\.json$/;
+
 interface Statements {
   readonly deployment: string | undefined;
   readonly publicKeys: readonly PublicKey[];
@@ -95,6 +98,10 @@ async function readStatements(store: StoreReader, chainId: string): Promise<Stat
   const deployment = bytes === undefined ? undefined : attempt(DEPLOYMENT_KEY, bytes, parseDeployment);
   const publicKeys: PublicKey[] = [];
   for await (const key of everyKey(store, KEYS_PREFIX)) {
+    if (!KEY_OBJECT.test(key)) {
+      findings.push({ code: 'foreign_object', chainId, key, detail: 'not a key, by its name' });
+      continue;
+    }
     const publicKey = attempt(key, (await store.read(key)) ?? new Uint8Array(0), (content) => parseKey(key, content));
     if (publicKey !== undefined) publicKeys.push(publicKey);
     if (publicKeys.length + findings.length > 1_000) break;
@@ -130,13 +137,18 @@ export function parsePublicKeys(text: string): readonly GivenKey[] {
 }
 
 function fromSpki(spki: Uint8Array): PublicKey {
-  if (spki.length === SPKI_ED25519) return { algorithm: 'ed25519', spki };
-  if (spki.length === SPKI_P256) return { algorithm: 'ecdsa-p256', spki };
-  throw new NoteFormatError(`public key: expected the SubjectPublicKeyInfo of an Ed25519 or P-256 key, got ${spki.length} bytes`);
+  const key = readPublicKey(spki);
+  if (typeof key === 'string') throw new NoteFormatError(`public key: ${key}`);
+  return key;
 }
 
 function fromKeyObject(text: string): PublicKey {
-  const { publicKey } = parseStrict(text) as Record<string, unknown>;
+  let publicKey: unknown;
+  try {
+    ({ publicKey } = parseStrict(text) as Record<string, unknown>);
+  } catch (error) {
+    throw new NoteFormatError(`public key: not JSON: ${(error as Error).message}`, { cause: error });
+  }
   if (typeof publicKey !== 'string') throw new NoteFormatError('public key: the object has no "publicKey"');
   return fromSpki(strictBase64(publicKey, 'public key'));
 }

@@ -3,6 +3,7 @@
  * holds the whole against what was kept elsewhere. Memory does not grow with the chain.
  */
 import { hexEncode, utf8Encode } from '#platform';
+import { segmentPrefix } from '../core/chain.js';
 import { verdictOf } from '../core/findings.js';
 import type { Finding, Verdict } from '../core/findings.js';
 import { frontierRoot } from '../core/merkle.js';
@@ -154,7 +155,7 @@ class Verification {
     } finally {
       await close();
     }
-    if (start.listFrom === undefined && !reading.aborted) for await (const name of store.strays(`chains/${chainId}/`)) addForeign(name);
+    if (start.listFrom === undefined && !reading.aborted) for await (const name of store.strays(segmentPrefix(chainId))) addForeign(name);
     const found = reading.findings.summary();
     const items: Finding[] = [];
     for (const finding of found.items) items.push(hints === undefined ? finding : await localise(finding, store, keys, hints));
