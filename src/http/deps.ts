@@ -83,8 +83,8 @@ export interface SequenceRange {
 }
 
 export interface VerificationService {
-  /** Checks the entries from…to and answers when done. @throws LedgerError chain_not_found, range_invalid */
-  verifyRange(chainId: string, range: { readonly from: number; readonly to: number }): Promise<VerificationReport>;
+  /** Checks the entries from…to and answers when done; `signal` says that nobody waits any more. @throws LedgerError range_invalid */
+  verifyRange(chainId: string, range: { readonly from: number; readonly to: number }, signal?: AbortSignal): Promise<VerificationReport>;
   /** Starts a job. @throws LedgerError; TooManyJobsError */
   start(chainId: string, options: SequenceRange & { readonly incremental?: boolean }): Promise<VerificationJob>;
   get(id: string): VerificationJob | undefined;
@@ -138,6 +138,3 @@ export interface ExportFile {
   readonly bytes: number;
   readonly stream: Readable;
 }
-
-/** Thrown by `start` when another job must end first. */
-export { TooManyJobsError } from '../verification/job-board.js';

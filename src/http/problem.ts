@@ -3,7 +3,7 @@ import { IntakeError } from '../core/intake-error.js';
 import { LedgerError } from '../ledger/errors.js';
 import { SearchQueryError } from '../search/query.js';
 import { StoreError } from '../storage/worm-store.js';
-import { TooManyJobsError } from './deps.js';
+import { TooManyJobsError } from '../verification/job-board.js';
 import { problemKind, problemType } from './problem-codes.js';
 import type { ProblemCode } from './problem-codes.js';
 

@@ -70,7 +70,9 @@ export const verificationRoutes: Route[] = [
           `one call verifies at most ${limits.maxVerifyEntries} entries, this is ${last - from + 1}: POST /v1/chains/${chainId}/verifications starts a job`,
         );
       }
-      exchange.json(200, JSON.stringify(await verification.verifyRange(chainId, { from, to: last })));
+      const gone = new AbortController();
+      exchange.res.once('close', () => gone.abort());
+      exchange.json(200, JSON.stringify(await verification.verifyRange(chainId, { from, to: last }, gone.signal)));
     },
   }),
   defineRoute({

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { TooManyJobsError } from '#indelible/http/deps.js';
 import type { Receipt } from '#indelible/core/receipt.js';
-import { TestExports } from './support/jobs.js';
 import { event, TestServer } from './support/server.js';
+import type { Answer } from './support/server.js';
 
 let server: TestServer;
 let receipts: readonly Receipt[];
@@ -14,11 +13,21 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
+/** The job at an address, once it is over. */
+async function done(address: string): Promise<Answer> {
+  for (;;) {
+    const job = await server.send('GET', address);
+    if (job.json['finishedAt'] !== undefined) return job;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 describe('verifying a part at once', () => {
   it('answers with the report', async () => {
     const { status, json } = await server.send('GET', '/v1/chains/jobs/verify?from=10&to=59');
     expect(status).toBe(200);
-    expect(json).toMatchObject({ verdict: 'intact', chainId: 'jobs', entriesChecked: 50 });
+    expect(json).toMatchObject({ verdict: 'intact', chainId: 'jobs' });
+    expect(json['entriesChecked']).toBeGreaterThanOrEqual(50);
   });
 
   it('of more than one call may hold says how to have it all', async () => {
@@ -40,8 +49,12 @@ describe('verifying as a job', () => {
   it.each([['of all of it', undefined, 0, 59], ['of all of it, with an empty object', {}, 0, 59], ['of a range', { from: 3, to: 7 }, 3, 7]])('%s', async (_name, body, from, to) => {
     const started = await server.send('POST', '/v1/chains/jobs/verifications', body === undefined ? {} : { body });
     expect(started.status).toBe(202);
-    const job = await server.send('GET', started.headers.location!);
-    expect(job.json).toMatchObject({ state: 'done', from, to, entriesDone: to - from + 1, report: { verdict: 'intact' } });
+    const job = await done(started.headers.location!);
+    expect(job.json).toMatchObject({ state: 'done', report: { verdict: 'intact' } });
+    // Whole segments are read, so it may be more than was asked for.
+    expect(job.json['from']).toBeLessThanOrEqual(from);
+    expect(job.json['to']).toBeGreaterThanOrEqual(to);
+    expect(job.json['entriesDone']).toBeGreaterThanOrEqual(to - from + 1);
   });
 
   it.each([
@@ -74,10 +87,13 @@ describe('verifying as a job', () => {
   });
 
   it('says when there are too many', async () => {
-    const busy = await TestServer.start({ deps: { verification: { verifyRange: () => Promise.reject(new TooManyJobsError('4 are running')), start: () => Promise.reject(new TooManyJobsError('4 are running')), get: () => undefined } } });
+    const busy = await TestServer.start({ jobs: { running: 0, queued: 1 } });
     await busy.append('busy', event());
-    for (const answer of [await busy.send('POST', '/v1/chains/busy/verifications'), await busy.send('GET', '/v1/chains/busy/verify')]) {
-      expect(answer.json).toMatchObject({ status: 429, code: 'too_many_jobs', detail: '4 are running' });
+    for (const [path, body] of [['/v1/chains/busy/verifications', undefined], ['/v1/exports', { chainId: 'busy' }]] as const) {
+      const first = await busy.send('POST', path, { body });
+      expect((await busy.send('GET', first.headers.location!)).json).toMatchObject({ state: 'queued' });
+      const answer = await busy.send('POST', path, { body });
+      expect(answer.json).toMatchObject({ status: 429, code: 'too_many_jobs' });
       expect(answer.headers['retry-after']).toBe('10');
     }
     await busy.close();
@@ -88,12 +104,12 @@ describe('exporting', () => {
   it('starts, is done, and gives the file', async () => {
     const started = await server.send('POST', '/v1/exports', { body: { chainId: 'jobs', from: 2, to: 40 } });
     expect(started.status).toBe(202);
-    const job = await server.send('GET', started.headers.location!);
+    const job = await done(started.headers.location!);
     expect(job.json).toMatchObject({ state: 'done', chainId: 'jobs', from: 2, to: 40 });
     const file = await server.send('GET', `${started.headers.location!}/download`);
-    expect(file.text).toBe(receipts.slice(2, 41).map(({ payload }) => `${payload}\n`).join(''));
+    for (const { sequence, payload } of receipts) expect(file.text.includes(`\n${payload}\n`)).toBe(sequence >= 2 && sequence <= 40);
     expect(createHash('sha256').update(file.text).digest('hex')).toBe(job.json['sha256']);
-    expect(file.headers['content-disposition']).toBe('attachment; filename="jobs.bundle"');
+    expect(file.headers['content-disposition']).toMatch(/^attachment; filename="jobs[A-Za-z0-9._-]*"$/);
     expect((await server.send('HEAD', `${started.headers.location!}/download`)).headers['content-length']).toBe(String(job.json['bytes']));
   });
 
@@ -110,9 +126,7 @@ describe('exporting', () => {
   });
 
   it('a file that is not finished is not given, one that is not known not found', async () => {
-    const exports = new TestExports(server.opened);
-    exports.held = true;
-    const slow = await TestServer.start({ deps: { exports } });
+    const slow = await TestServer.start({ jobs: { running: 0 } });
     await slow.append('jobs', event());
     const started = await slow.send('POST', '/v1/exports', { body: { chainId: 'jobs' } });
     const answer = await slow.send('GET', `${started.headers.location!}/download`);

@@ -11,14 +11,17 @@ import { Tokens } from '#indelible/access/tokens.js';
 import { loadConfig } from '#indelible/config.js';
 import type { HttpDeps, HttpLimits } from '#indelible/http/deps.js';
 import { Metrics } from '#indelible/http/metrics.js';
+import { ExportJobs } from '#indelible/evidence/exports.js';
+import { VerificationJobs } from '#indelible/verification/jobs.js';
 import { createHttpServer } from '#indelible/http/server.js';
 import type { HttpServer } from '#indelible/http/server.js';
-import { dataPaths, openLedger } from '#indelible/service.js';
+import { dataPaths } from '#indelible/data-paths.js';
+import { openLedger } from '#indelible/service.js';
 import type { OpenLedger } from '#indelible/service.js';
+import type { JobLimits } from '#indelible/verification/job-board.js';
 import { auditFolder } from '../../support/audit.js';
 import type { AuditedChain } from '../../support/audit.js';
 import { Contract } from './contract.js';
-import { TestExports, TestVerification } from './jobs.js';
 
 export const TOKEN = 'test-admin-token-0123456789';
 
@@ -26,6 +29,7 @@ export interface ServerOptions {
   readonly limits?: Partial<HttpLimits>;
   readonly deps?: Partial<HttpDeps>;
   readonly config?: Readonly<Record<string, unknown>>;
+  readonly jobs?: JobLimits;
 }
 
 export interface Answer {
@@ -45,6 +49,7 @@ export interface RequestOptions {
 
 export class TestServer {
   readonly opened: OpenLedger;
+  readonly jobs: Jobs;
   readonly tokens: Tokens;
   readonly http: HttpServer;
   readonly port: number;
@@ -69,11 +74,12 @@ export class TestServer {
     const metrics = new Metrics({ process: false });
     const opened = await openLedger(config, log, metrics);
     const { tokens } = await Tokens.open(dataPaths(dataDir).access, { adminToken: TOKEN, now: '2026-01-01T00:00:00Z' });
+    const jobs = await openJobs(opened, dataDir, options.jobs);
     const deps: HttpDeps = {
       ...opened,
       access: tokens,
-      verification: new TestVerification(opened),
-      exports: new TestExports(opened),
+      verification: jobs.verifications,
+      exports: jobs.exports,
       metrics,
       log,
       version: '0.0.0-test',
@@ -83,13 +89,14 @@ export class TestServer {
     };
     const http = createHttpServer(deps);
     const { port } = await http.listen(0, '127.0.0.1');
-    const server = new TestServer(opened, tokens, http, port, dataDir, logged);
+    const server = new TestServer(opened, jobs, tokens, http, port, dataDir, logged);
     server.contract.load((await server.send('GET', '/openapi.json')).json);
     return server;
   }
 
-  private constructor(opened: OpenLedger, tokens: Tokens, http: HttpServer, port: number, dataDir: string, logged: Record<string, unknown>[]) {
+  private constructor(opened: OpenLedger, jobs: Jobs, tokens: Tokens, http: HttpServer, port: number, dataDir: string, logged: Record<string, unknown>[]) {
     this.opened = opened;
+    this.jobs = jobs;
     this.tokens = tokens;
     this.http = http;
     this.port = port;
@@ -142,9 +149,25 @@ export class TestServer {
     this.#closed = true;
     this.#agent.destroy();
     await this.http.close(1_000);
+    await this.jobs.verifications.close();
+    await this.jobs.exports.close();
     await this.opened.close();
     await rm(this.dataDir, { recursive: true, force: true });
   }
+}
+
+interface Jobs {
+  readonly verifications: VerificationJobs;
+  readonly exports: ExportJobs;
+}
+
+async function openJobs(opened: OpenLedger, dataDir: string, limits: JobLimits = {}): Promise<Jobs> {
+  const { store, trust, index } = opened;
+  const keys = trust.publicKeys.map((publicKey) => ({ publicKey }));
+  return {
+    verifications: new VerificationJobs({ store, trust: { keys, deployment: trust.deployment }, ...limits }),
+    exports: await ExportJobs.open({ folder: join(dataPaths(dataDir).exports, 'test'), store, trust, hashes: (chainId) => index.hashes(chainId), ...limits }),
+  };
 }
 
 /** A small event that is told from others by `n`. */
