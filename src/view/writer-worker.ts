@@ -2,6 +2,8 @@
  * The worker thread of ViewWriter. In order of priority: segments, many in one transaction; then documents
  * and purging, in small steps, so that a segment never waits long.
  */
+import { readlinkSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { ViewError } from './errors.js';
 import type { FromWorker, ToWorker } from './writer.js';
@@ -14,6 +16,9 @@ const BATCH = 4_000;
 const STEP = 1_000;
 const FIRST_RETRY = 50;
 const LONGEST_RETRY = 5_000;
+
+/** Behind the threads that answer producers: the view can be late, a receipt should not be. */
+const NICE = 10;
 
 const port = parentPort ?? fail('the view worker expected to run as a worker thread');
 const { file } = workerData as { readonly file: string };
@@ -28,6 +33,17 @@ function fail(message: string): never {
   throw new Error(message);
 }
 
+/** On Linux a priority belongs to a thread. Elsewhere, or if it is not allowed, all threads stay equal. */
+function giveWay(): void {
+  try {
+    const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
+    if (Number.isInteger(thread)) setPriority(thread, NICE);
+  } catch {
+    // It was only a wish.
+  }
+}
+giveWay();
+
 function tell(message: FromWorker): void {
   port.postMessage(message);
 }
@@ -39,7 +55,7 @@ function onNote(note: ViewNote): void {
 function receive(message: ToWorker): void {
   switch (message.kind) {
     case 'segment':
-      queue.push(message.segment);
+      queue.push({ ...message.segment, payloads: message.lines.split('\n') });
       return;
     case 'remake':
       remake(message.reason);
