@@ -321,7 +321,10 @@ export function verifySegment(
   let scan = scanEnvelopes(bytes, parts, expected.chainId, expected.firstSequence, header.writerId);
   if (checkpoint.size !== tree.size) {
     if (header.count === count) return invalid(fault('checkpoint_mismatch', `the checkpoint is of size ${checkpoint.size}, expected ${tree.size}`));
-    return invalid(countFault(header, count, scan));
+    const wrong = countFault(header, count, scan);
+    // Lines behind what was signed are nobody's; they concern the last entry that is.
+    const signedCount = checkpoint.size - expected.firstSequence;
+    return invalid(signedCount >= 1 && wrong.at >= signedCount ? { ...wrong, at: signedCount - 1 } : wrong);
   }
   if (!equalBytes(checkpoint.root, tree.root)) {
     // The signature tells that something is changed; the fixed parts may tell what.

@@ -7,6 +7,14 @@ import type { StoreReader } from '../storage/worm-store.js';
 const RANGE_KEYS = 256;
 const RANGE_ENTRIES = 20_000;
 
+/** How much one range holds at most; what is found does not depend on it. */
+export interface RangeLimits {
+  /** Objects. Default 256. */
+  readonly keys?: number;
+  /** Entries, about. Default 20,000. */
+  readonly entries?: number;
+}
+
 export interface PlannedRange {
   readonly firsts: readonly number[];
   /** First sequence of the object listed behind the range. */
@@ -24,7 +32,9 @@ export async function* planRanges(
   from: number | undefined,
   to: number | undefined,
   onForeign: (key: string) => void,
+  limits: RangeLimits = {},
 ): AsyncGenerator<PlannedRange> {
+  const { keys: maxKeys = RANGE_KEYS, entries: maxEntries = RANGE_ENTRIES } = limits;
   let firsts: number[] = [];
   for await (const key of everyKey(store, segmentPrefix(chainId), from === undefined ? undefined : segmentKey(chainId, from))) {
     const first = parseSegmentKey(key)?.firstSequence;
@@ -32,7 +42,7 @@ export async function* planRanges(
       onForeign(key);
       continue;
     }
-    if (firsts.length === RANGE_KEYS || first - (firsts[0] ?? first) >= RANGE_ENTRIES) {
+    if (firsts.length === maxKeys || first - (firsts[0] ?? first) >= maxEntries) {
       yield { firsts, following: first };
       firsts = [];
     }

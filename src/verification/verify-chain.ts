@@ -22,7 +22,7 @@ import type { ReadThrough } from './hold-against.js';
 import { localise } from './localise.js';
 import type { LeafHints } from './localise.js';
 import { planRanges } from './plan.js';
-import type { PlannedRange } from './plan.js';
+import type { PlannedRange, RangeLimits } from './plan.js';
 import { chainHead, emptyState, plainState } from './range-task.js';
 import { readRanges } from './read-ranges.js';
 import type { Reading } from './read-ranges.js';
@@ -51,8 +51,9 @@ export interface VerifyChainOptions {
   readonly hints?: LeafHints;
   /** Worker threads. 0: this thread alone. Default: one a core, if the chain is long enough to pay for them. */
   readonly workers?: number;
-  /** Threads to use instead of own ones; they stay open. */
-  readonly pool?: WorkerPool;
+  /** Who judges ranges, instead of threads of its own; it stays open. */
+  readonly pool?: Executor;
+  readonly rangeLimits?: RangeLimits;
   /** Findings listed. Default 1,000. */
   readonly maxFindings?: number;
   readonly signal?: AbortSignal;
@@ -139,7 +140,7 @@ class Verification {
     const { store, chainId, to, signal, hints } = this.#options;
     const foreign = new FindingList(this.#limit);
     const addForeign = (key: string): void => foreign.add({ code: 'foreign_object', chainId, key, detail: 'not an object of the chain, by its name' });
-    const plan = planRanges(store, chainId, start.listFrom, to, addForeign);
+    const plan = planRanges(store, chainId, start.listFrom, to, addForeign, this.#options.rangeLimits);
     const first = await plan.next();
     const { executor, close } = this.#executor(first.done === true ? undefined : first.value);
     let reading: Reading;
