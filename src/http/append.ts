@@ -59,9 +59,9 @@ export class AppendHandlers {
         this.#deps.ledger.append(chainId, [item]).then(
           (entries) => {
             try {
-              const entry = entries[0] as AppendedEntry;
-              this.#deps.metrics.append(entry.replayed ? 'replayed' : 'appended', 1);
-              exchange.json(entry.replayed ? 200 : 201, receiptText(entry.segment, entry.at), location(chainId, entry));
+              const { segment, at, replayed } = entries[0] as AppendedEntry;
+              this.#deps.metrics.append(replayed ? 'replayed' : 'appended', 1);
+              exchange.sendAscii(replayed ? 200 : 201, receiptText(segment, at), `/v1/chains/${chainId}/entries/${segment.firstSequence + at}`);
             } catch (error) {
               exchange.fail(error);
             }
@@ -92,7 +92,7 @@ export class AppendHandlers {
               this.#deps.metrics.append('replayed', replayed);
               this.#deps.metrics.append('appended', entries.length - replayed);
               const receipts = entries.map(({ segment, at }) => receiptText(segment, at)).join(',');
-              exchange.json(replayed === entries.length ? 200 : 201, `{"receipts":[${receipts}]}`);
+              exchange.sendAscii(replayed === entries.length ? 200 : 201, `{"receipts":[${receipts}]}`, undefined);
             } catch (error) {
               exchange.fail(error);
             }
@@ -203,8 +203,4 @@ function idempotencyKey(exchange: Exchange): string | undefined {
 function checkCount(count: number): void {
   if (count === 0) throw new Problem('batch_invalid', 'expected at least one event, got none', { pointer: '' });
   if (count > MAX_SEGMENT_ENTRIES) throw new Problem('batch_too_large', `expected at most ${MAX_SEGMENT_ENTRIES} events, got more`);
-}
-
-function location(chainId: string, { segment, at }: AppendedEntry): readonly string[] {
-  return ['location', `/v1/chains/${chainId}/entries/${segment.firstSequence + at}`];
 }

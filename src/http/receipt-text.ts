@@ -1,6 +1,10 @@
 /**
- * The JSON text of receipts, for the hot path. The same as `JSON.stringify(receiptOf(…))`, which a test holds
- * it against; without parsing the payload and without making the same text again for each entry of a segment.
+ * The JSON text of receipts, for the hot path. The same JSON as `JSON.stringify(receiptOf(…))`, which a test
+ * holds it against; without parsing the payload and without making the same text again for each entry of a
+ * segment.
+ *
+ * The text is ASCII: whatever is not, is escaped. Each checkpoint holds a dash that would otherwise make two
+ * bytes of every character in memory and put transcoding between us and the socket.
  */
 import { hexEncode } from '#platform';
 import { RECEIPT_FORMAT } from '../core/receipt.js';
@@ -23,6 +27,7 @@ const texts = new WeakMap<Segment, SegmentText>();
 const RECEIVED_AT = '"receivedAt":"';
 const TIME_LENGTH = 27;
 
+/** JSON in ASCII only. */
 export function receiptText(segment: Segment, at: number): string {
   const shared = texts.get(segment) ?? remember(segment);
   const payload = segment.payloads[at] as string;
@@ -35,7 +40,7 @@ export function receiptText(segment: Segment, at: number): string {
   return (
     `${shared.head}${sequence},"entryId":"${entryId}","receivedAt":"${payload.slice(timeAt, timeAt + TIME_LENGTH)}` +
     `","entryHash":"${shared.hashes.slice(hashAt + 64, hashAt + 128)}","prevHash":"${shared.hashes.slice(hashAt, hashAt + 64)}` +
-    `","payload":${JSON.stringify(payload)}${shared.checkpoint}${proof.length === 0 ? '' : `"${proof.join('","')}"`}]}`
+    `","payload":${asciiJson(payload)}${shared.checkpoint}${proof.length === 0 ? '' : `"${proof.join('","')}"`}]}`
   );
 }
 
@@ -44,9 +49,20 @@ function remember(segment: Segment): SegmentText {
   const text: SegmentText = {
     head: `{"format":"${RECEIPT_FORMAT}","chainId":"${chainId}","sequence":`,
     hashes: hexEncode(prevHash) + hexEncode(entryHashes),
-    checkpoint: `,"checkpoint":${JSON.stringify(checkpoint)},"inclusionProof":[`,
+    checkpoint: `,"checkpoint":${asciiJson(checkpoint)},"inclusionProof":[`,
     idAt: `{"chainId":"${chainId}","entryId":"`.length,
   };
   texts.set(segment, text);
   return text;
+}
+
+// eslint-disable-next-line no-control-regex -- ASCII is what is meant
+const NOT_ASCII = /[^\u0000-\u007f]/;
+// eslint-disable-next-line no-control-regex -- as above
+const EACH_NOT_ASCII = /[^\u0000-\u007f]/g;
+
+function asciiJson(text: string): string {
+  const json = JSON.stringify(text);
+  if (!NOT_ASCII.test(json)) return json;
+  return json.replace(EACH_NOT_ASCII, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
