@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { Express } from 'express';
@@ -89,6 +90,12 @@ describe('the OpenAPI document', () => {
     // These are of no operation: the path or the method has none.
     const elsewhere = ['route_not_found', 'method_not_allowed'];
     for (const code of listed) expect(text.includes(`"${code}"`) || elsewhere.includes(code), code).toBe(true);
+  });
+
+  it('and so does docs/http.md, with status and title', async () => {
+    const page = await readFile(new URL('../../docs/http.md', import.meta.url), 'utf8');
+    const rows = [...page.matchAll(/^\| `(\w+)` \| (\d+) \| (.+) \|$/gm)].map(([, code, status, title]) => [code, { status: Number(status), title }]);
+    expect(Object.fromEntries(rows)).toEqual(Object.fromEntries(Object.entries(PROBLEMS).map(([code, { status, title }]) => [code, { status, title }])));
   });
 
   it('takes the same events as the service does', () => {
