@@ -58,7 +58,7 @@ export function describeSettings(): readonly SettingDescription[] {
   return (Object.keys(schema) as (keyof Config)[]).map((name) => {
     const meta = metaOf(name);
     const fallback = schema[name].safeParse(undefined);
-    const value = fallback.success ? (fallback.data as string | number | undefined) : undefined;
+    const value = fallback.success ? fallback.data : undefined;
     return { name, variable: meta.variable, description: meta.description, default: value === undefined ? undefined : String(value) };
   });
 }

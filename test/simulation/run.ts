@@ -66,6 +66,10 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
     throw new Error(`seed ${seed}: ${what}`);
   };
 
+  const throwFailure = (): void => {
+    if (failure !== undefined) throw failure;
+  };
+
   const start = (): Replica => {
     const life = new Life();
     const name = `w${started++}`;
@@ -153,7 +157,7 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
   // The bad times end, so that every producer gets its receipt in the end.
   world.after(15_000, () => (disk.faults = { rate: 0, ignoreCondition: plan.ignoreCondition === true }));
   const done = await world.runUntil(() => finished === plan.clients || failure !== undefined, 600_000);
-  if (failure !== undefined) throw failure;
+  throwFailure();
   if (!done) fail(`only ${finished} of ${plan.clients} producers came to an end: an append was never answered`);
 
   // Whatever happened, the next append must be accepted, by a replica that knows nothing.
@@ -176,7 +180,7 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
   };
   guard(lastAppend());
   await world.runUntil(() => accepted || failure !== undefined, 1_200_000);
-  if (failure !== undefined) throw failure;
+  throwFailure();
   if (!accepted) fail('the append after the storm was not accepted');
   // Writes still on their way land now: they must not change anything.
   await world.runUntil(() => false, world.now + 60_000);

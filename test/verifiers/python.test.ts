@@ -31,16 +31,16 @@ afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
 /** A chain written by the service's own ledger; the path of one receipt. */
 async function writeChain(): Promise<string> {
-  const { ledger, close } = await openLedger(loadConfig({}, { dataDir }), pino({ level: 'silent' }));
+  const opened = await openLedger(loadConfig({}, { dataDir }), pino({ level: 'silent' }));
   let kept = '';
   for (let round = 0; round < 12; round++) {
     const events = Array.from({ length: 1 + ((round * 37) % 90) }, (_, i) => ({
       event: `{"action":"trade.settle","actor":{"id":"ü-${i}","type":"service"},"metadata":{"amount":${i / 8},"note":"𝄞 \\"quoted\\" \\\\ ${round}"}}`,
     }));
-    const entries = await ledger.append('trades', events);
+    const entries = await opened.ledger.append('trades', events);
     kept = JSON.stringify(receiptOf(entries[0]!.segment, entries[0]!.at));
   }
-  await close();
+  await opened.close();
   const file = join(dataDir, 'receipt.json');
   await writeFile(file, kept);
   return file;
