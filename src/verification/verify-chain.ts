@@ -3,7 +3,7 @@
  * holds the whole against what was kept elsewhere. Memory does not grow with the chain.
  */
 import { hexEncode, utf8Encode } from '#platform';
-import { segmentPrefix } from '../core/chain.js';
+import { parseSegmentKey, segmentPrefix } from '../core/chain.js';
 import { verdictOf } from '../core/findings.js';
 import type { Finding, Verdict } from '../core/findings.js';
 import { frontierRoot } from '../core/merkle.js';
@@ -156,7 +156,10 @@ class Verification {
     } finally {
       await close();
     }
-    if (start.listFrom === undefined && !reading.aborted) for await (const name of store.strays(segmentPrefix(chainId))) addForeign(name);
+    if (start.listFrom === undefined && !reading.aborted) {
+      // One that has a segment's key was listed too, and is judged in its place.
+      for await (const name of store.strays(segmentPrefix(chainId))) if (parseSegmentKey(name) === undefined) addForeign(name);
+    }
     const found = reading.findings.summary();
     const items: Finding[] = [];
     for (const finding of found.items) items.push(hints === undefined ? finding : await localise(finding, store, keys, hints));

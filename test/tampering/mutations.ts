@@ -50,8 +50,8 @@ const flipByte: Make = (segments, random) => {
   // Line feeds more often than chance has it: they move the boundaries.
   bytes[offset] = random.next() < 0.1 ? 0x0a : bytes[offset]! ^ random.int(1, 255);
   if (bytes[offset] === segment.bytes[offset]) return undefined;
-  const { codes, at } = faultOfFlip(segment, offset, bytes[offset]!);
-  return replace(segment, bytes, codes, at, `byte ${offset} of ${segment.key} becomes ${bytes[offset]!}`);
+  const { codes, at } = faultOfFlip(segment, offset, bytes[offset]);
+  return replace(segment, bytes, codes, at, `byte ${offset} of ${segment.key} becomes ${bytes[offset]}`);
 };
 
 const deleteFile: Make = (segments, random) => {
