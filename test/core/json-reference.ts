@@ -35,6 +35,8 @@ export function brokenNumberRule(literal: string): JsonErrorCode | undefined {
   const value = Number(literal);
   if (!Number.isFinite(value)) return 'json_number_not_exact';
   const kept = rational(String(value));
+  // A double that is zero keeps nothing of other digits; their power may be too large to compute with.
+  if (kept.digits === 0n && sent.digits !== 0n) return 'json_number_not_exact';
   const low = sent.power < kept.power ? sent.power : kept.power;
   const equal = sent.digits * 10n ** (sent.power - low) === kept.digits * 10n ** (kept.power - low);
   if (!equal) return 'json_number_not_exact';
