@@ -177,9 +177,9 @@ export async function verifyChain(options: ServiceOptions, chain: string): Promi
     },
   );
   try {
-    const report = JSON.parse(stdout) as { readonly verdict: string; readonly entriesChecked: number | string };
+    const report = JSON.parse(stdout) as { readonly verdict: string; readonly chains: readonly { readonly entriesChecked: number }[] };
     return {
-      entries: Number(report.entriesChecked),
+      entries: report.chains.reduce((sum, chain) => sum + chain.entriesChecked, 0),
       verdict: report.verdict,
       code,
       seconds,
