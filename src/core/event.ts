@@ -249,7 +249,7 @@ const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 const IPV6_GROUP = /^[0-9a-fA-F]{1,4}$/;
 
 /** RFC 4291 §2.2, with an IPv4 tail or without; no zone, since it means nothing on another host. */
-function isIpAddress(value: string): boolean {
+export function isIpAddress(value: string): boolean {
   if (!value.includes(':')) return IPV4.test(value);
   const tail = value.slice(value.lastIndexOf(':') + 1);
   const groups = tail.includes('.') && IPV4.test(tail) ? `${value.slice(0, -tail.length)}0:0` : value;

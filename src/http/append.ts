@@ -10,6 +10,8 @@ import { pointerSegment } from '../core/intake-error.js';
 import { IntakeError, MAX_LENGTH, decodeStrict, parseStrict } from '../core/json.js';
 import type { JsonValue } from '../core/json.js';
 import { parseEvent } from '../core/event.js';
+import { readPlainEvent, readPlainEvents } from '../core/plain-event.js';
+import type { PlainEvent } from '../core/plain-event.js';
 import { MAX_SEGMENT_ENTRIES } from '../core/segment.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { AppendedEntry, AppendItem } from '../ledger/sequencer.js';
@@ -55,7 +57,7 @@ export class AppendHandlers {
       bodyType(exchange.req, SINGLE_TYPES);
       const key = idempotencyKey(exchange);
       readBody(exchange, MAX_EVENT_BODY, (body) => {
-        const item = this.#intake(() => this.#item(parseStrict(decodeStrict(body)), '', key), 1);
+        const item = this.#intake(() => this.#single(decodeStrict(body), key), 1);
         this.#deps.ledger.append(chainId, [item]).then(
           (entries) => {
             try {
@@ -124,23 +126,40 @@ export class AppendHandlers {
     }
   }
 
+  #single(text: string, key: string | undefined): AppendItem {
+    const plain = readPlainEvent(text);
+    return plain === undefined ? this.#item(parseStrict(text), '', key) : this.#checked(plain, '', key);
+  }
+
+  /** The long way, which says what is wrong. */
   #item(value: JsonValue, path: string, key: string | undefined): AppendItem {
     const { event, entryId } = parseEvent(value, path);
+    const { occurredAt } = event;
+    const occurredMillis = occurredAt === undefined ? undefined : instantMillis(occurredAt);
+    return this.#checked({ entryId, event: canonicalize(event), occurredMillis }, path, key);
+  }
+
+  /** What can't be said of an event alone: another id beside it, and the time of day. */
+  #checked({ entryId, event, occurredMillis }: PlainEvent, path: string, key: string | undefined): AppendItem {
     if (key !== undefined && entryId !== undefined && key !== entryId) {
       throw new Problem('idempotency_key_mismatch', 'Idempotency-Key and the event\'s entryId are the same id: send one, or the same twice', {
         field: 'idempotency-key',
         pointer: `${path}/entryId`,
       });
     }
-    const { occurredAt } = event;
-    if (occurredAt !== undefined && instantMillis(occurredAt) > this.#deps.now() + MAX_AHEAD_MS) {
+    if (occurredMillis !== undefined && occurredMillis > this.#deps.now() + MAX_AHEAD_MS) {
       const rule = 'expected an instant at most 24 hours ahead of the service\'s clock';
       throw new Problem('occurred_in_future', `${path}/occurredAt: ${rule}`, { pointer: `${path}/occurredAt`, rule });
     }
-    return { entryId: entryId ?? key, event: canonicalize(event) };
+    return { entryId: entryId ?? key, event };
   }
 
   #array(text: string): AppendItem[] {
+    const plain = readPlainEvents(text);
+    if (plain !== undefined) {
+      checkCount(plain.length);
+      return plain.map((event, item) => this.#at(item, undefined, () => this.#checked(event, pointerSegment(item), undefined)));
+    }
     const values = parseStrict(text, { outerLevels: 1 });
     if (!Array.isArray(values)) throw new Problem('batch_invalid', 'expected an array of events', { pointer: '' });
     checkCount(values.length);
@@ -159,7 +178,7 @@ export class AppendHandlers {
       from = to + 1;
       if (json.trim() === '') continue;
       checkCount(items.length + 1);
-      items.push(this.#at(items.length, line, () => this.#item(parseStrict(json), '', undefined)));
+      items.push(this.#at(items.length, line, () => this.#single(json, undefined)));
     }
     checkCount(items.length);
     return items;
