@@ -53,12 +53,13 @@ export class Exchange {
   }
 
   /** As `send`, for the hot path: JSON that is ASCII only, so its length is known and it needs no transcoding. */
-  sendAscii(status: number, body: string, location: string | undefined): void {
+  sendAscii(status: number, body: string | Buffer, location: string | undefined): void {
     const { res } = this;
     const headers = ['content-type', 'application/json', 'content-length', String(body.length), 'x-request-id', this.id];
     if (location !== undefined) headers.push('location', location);
     res.writeHead(status, headers);
-    res.end(body, 'latin1');
+    if (typeof body === 'string') res.end(body, 'latin1');
+    else res.end(body);
     this.#done(status);
   }
 
