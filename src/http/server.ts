@@ -93,8 +93,8 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   server.on('connect', (_req, socket) => answerRaw(socket, 'method_not_allowed', 'this is not a proxy'));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const [code, detail] = clientProblem(error);
-    // The connection is gone, or another answer is half sent: there is nobody to tell.
-    if (code === undefined || !socket.writable) {
+    // The connection is gone, or the answer to a request before is still to come: ours would be taken for it.
+    if (code === undefined || !socket.writable || owesAnswer(socket)) {
       socket.destroy();
       return;
     }
@@ -136,6 +136,13 @@ function clientProblem(error: NodeJS.ErrnoException): [ProblemCode | undefined, 
     default:
       return error.code?.startsWith('HPE_') === true ? ['http_malformed', error.message] : [undefined, ''];
   }
+}
+
+/** A request of this connection has arrived whole and is not answered yet. */
+function owesAnswer(socket: Duplex): boolean {
+  // Node's own default handler looks at this member too; there is no public one.
+  const { _httpMessage: response } = socket as { _httpMessage?: ServerResponse | null };
+  return response?.req.complete === true;
 }
 
 /** Answers where node:http has no response to write to, and closes. */

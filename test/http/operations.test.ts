@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { raw } from './support/raw.js';
+import { bytes } from './support/requests.js';
 import { event, TestServer, TOKEN } from './support/server.js';
 
 let server: TestServer;
@@ -133,6 +134,22 @@ describe('shutting down', () => {
     expect(performance.now() - started).toBeLessThan(2_000);
     await failed;
     await other.close();
+  });
+});
+
+describe('rubbish on a connection', () => {
+  it('behind a good request does not become its answer', async () => {
+    const good = bytes('{"action":"a","actor":{"id":"1","type":"user"}}', { target: '/v1/chains/rubbish/entries' })[0] as Buffer;
+    const rubbish = Buffer.from('rubbish\r\n\r\n');
+    await server.append('rubbish', event());
+    let acknowledged = 1;
+    for (let n = 0; n < 20; n++) {
+      const answers = await raw(server.port, n % 2 === 0 ? [Buffer.concat([good, rubbish])] : [good, n / 10, rubbish]);
+      // Either its own answer or none: never another one's.
+      for (const { status } of answers) expect(status).toBe(201);
+      acknowledged += answers.length;
+    }
+    expect((await server.audit('rubbish')).payloads.length).toBeGreaterThanOrEqual(acknowledged);
   });
 });
 
