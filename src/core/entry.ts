@@ -4,9 +4,9 @@ import { utf8Decode } from '#platform';
 /** leafData = prevHash ‖ payload is at most 65,535 bytes (C2SP tlog-tiles entry bundles). */
 export const MAX_PAYLOAD_BYTES = 65_535 - 32;
 
-const FORMAT_MEMBER = ',"format":"indelible/entry/v1","receivedAt":"';
+export const FORMAT_MEMBER = ',"format":"indelible/entry/v1","receivedAt":"';
 /** `2026-11-23T20:52:07.123456Z` */
-const TIME_LENGTH = 27;
+export const TIME_LENGTH = 27;
 const TIME = /^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z$/;
 
 /** A `receivedAt`: of the one form, and a time that exists. */
@@ -59,49 +59,7 @@ export function readPayload(payload: string): Envelope | undefined {
   };
 }
 
-/**
- * For a verifier's inner loop: checks the fixed parts of a payload by comparing bytes, with no JSON
- * parser and no allocation. The expected texts of a segment differ only in the sequence.
- */
-export class EnvelopeShape {
-  readonly #prefix: Uint8Array;
-  readonly #formatMember: Uint8Array;
-  readonly #writerMember: string;
-
-  constructor(chainId: string, writerId: string, encode: (text: string) => Uint8Array) {
-    this.#prefix = encode(`{"chainId":"${chainId}","entryId":"`);
-    this.#formatMember = encode(FORMAT_MEMBER);
-    this.#writerMember = `,"writerId":"${writerId}"}`;
-  }
-
-  /**
-   * `receivedAt` if bytes[start, end) is an envelope of this chain and writer at `sequence`;
-   * otherwise which part is wrong.
-   */
-  check(bytes: Uint8Array, start: number, end: number, sequence: number): string | EnvelopeFault {
-    if (!matches(bytes, start, this.#prefix)) return { fault: 'prefix' };
-    const tail = `","sequence":${sequence}${this.#writerMember}`;
-    const tailAt = end - tail.length;
-    const timeAt = tailAt - TIME_LENGTH;
-    const formatAt = timeAt - this.#formatMember.length;
-    if (formatAt <= start + this.#prefix.length) return { fault: 'format' };
-    for (let i = 0; i < tail.length; i++) if (bytes[tailAt + i] !== tail.charCodeAt(i)) return { fault: 'sequence' };
-    if (!matches(bytes, formatAt, this.#formatMember)) return { fault: 'format' };
-    const receivedAt = String.fromCharCode.apply(undefined, bytes.subarray(timeAt, tailAt) as unknown as number[]);
-    return isReceivedAt(receivedAt) ? receivedAt : { fault: 'format' };
-  }
-}
-
-export interface EnvelopeFault {
-  readonly fault: 'prefix' | 'format' | 'sequence';
-}
-
-function matches(bytes: Uint8Array, at: number, expected: Uint8Array): boolean {
-  for (let i = 0; i < expected.length; i++) if (bytes[at + i] !== expected[i]) return false;
-  return true;
-}
-
-/** The `entryId` of a payload that passed {@link EnvelopeShape}. */
+/** The `entryId` of a payload that passed `verifySegment`. */
 export function entryIdOf(bytes: Uint8Array, start: number, chainId: string): string {
   const from = start + `{"chainId":"${chainId}","entryId":"`.length;
   return utf8Decode(bytes.subarray(from, bytes.indexOf(0x22, from)));

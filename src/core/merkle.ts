@@ -2,7 +2,7 @@
  * The Merkle tree of RFC 6962 §2.1 over a chain's leaves. Sizes and indices are safe integers, so no
  * 32-bit operators here.
  */
-import { allocate, hexEncode, sha256, sha256Into } from '#platform';
+import { allocate, sha256 } from '#platform';
 
 export const HASH_BYTES = 32;
 
@@ -50,101 +50,6 @@ export function frontierRoot(frontier: Frontier): Uint8Array {
     root = root === undefined ? left : hashChildren(left, root);
   }
   return root ?? EMPTY_ROOT;
-}
-
-interface Level {
-  /** Index, within the level, of the first hash held. */
-  readonly base: number;
-  readonly count: number;
-  readonly hashes: Uint8Array;
-  hex: (string | undefined)[] | undefined;
-}
-
-/**
- * A tree of `before.size` leaves, of which only the frontier is known, extended by some leaves. Knows
- * the new root, the new frontier and the inclusion proof of each new leaf: every left sibling of a new
- * leaf's path lies either in the extension or is a node of the old frontier.
- */
-export class TreeExtension {
-  readonly size: number;
-  readonly root: Uint8Array;
-  readonly #levels: Level[] = [];
-
-  /** `leafHashes`: the new leaves' hashes, 32 bytes each, one after another. */
-  constructor(before: Frontier, leafHashes: Uint8Array) {
-    const added = leafHashes.length / HASH_BYTES;
-    this.size = before.size + added;
-    // Smallest first, because levels are built upwards.
-    const old = [...before.hashes].reverse();
-    let oldNodes = before.size;
-    let below: Level | undefined;
-    for (;;) {
-      const carried = oldNodes % 2 === 1 ? old.shift() : undefined;
-      const level = nextLevel(below, leafHashes, carried, oldNodes);
-      this.#levels.push(level);
-      if (level.base + level.count <= 1 && oldNodes <= 1) break;
-      below = level;
-      oldNodes = Math.floor(oldNodes / 2);
-    }
-    const top = this.#levels[this.#levels.length - 1] as Level;
-    this.root = top.count === 0 ? EMPTY_ROOT : top.hashes.slice(0, HASH_BYTES);
-  }
-
-  frontier(): Frontier {
-    const hashes: Uint8Array[] = [];
-    let nodes = this.size;
-    for (const level of this.#levels) {
-      if (nodes % 2 === 1) {
-        const at = (nodes - 1 - level.base) * HASH_BYTES;
-        hashes.unshift(level.hashes.slice(at, at + HASH_BYTES));
-      }
-      nodes = Math.floor(nodes / 2);
-    }
-    return { size: this.size, hashes };
-  }
-
-  /** Audit path (RFC 6962 §2.1.1) of a new leaf to this tree, from the leaf up, in hexadecimal. */
-  inclusionProof(index: number): string[] {
-    const path: string[] = [];
-    let node = index;
-    for (const level of this.#levels) {
-      const at = (node % 2 === 0 ? node + 1 : node - 1) - level.base;
-      // No sibling: the last node of an odd level goes up unchanged.
-      if (at >= 0 && at < level.count) path.push(hexAt(level, at));
-      node = Math.floor(node / 2);
-    }
-    return path;
-  }
-}
-
-function nextLevel(
-  below: Level | undefined,
-  leafHashes: Uint8Array,
-  carried: Uint8Array | undefined,
-  oldNodes: number,
-): Level {
-  const lead = carried === undefined ? 0 : 1;
-  const fresh = below === undefined ? leafHashes.length / HASH_BYTES : Math.ceil(below.count / 2);
-  const hashes = allocate((lead + fresh) * HASH_BYTES);
-  if (carried !== undefined) hashes.set(carried);
-  if (below === undefined) {
-    hashes.set(leafHashes, lead * HASH_BYTES);
-  } else {
-    const pairs = Math.floor(below.count / 2);
-    for (let i = 0; i < pairs; i++) {
-      const from = 2 * i * HASH_BYTES;
-      pair.set(below.hashes.subarray(from, from + 2 * HASH_BYTES), 1);
-      sha256Into(pair, hashes, (lead + i) * HASH_BYTES);
-    }
-    if (fresh > pairs) hashes.set(below.hashes.subarray(2 * pairs * HASH_BYTES), (lead + pairs) * HASH_BYTES);
-  }
-  return { base: oldNodes - lead, count: lead + fresh, hashes, hex: undefined };
-}
-
-/** Proofs of one segment share most of their nodes: each is turned into text once. */
-function hexAt(level: Level, at: number): string {
-  level.hex ??= new Array<string | undefined>(level.count);
-  return (level.hex[at] ??= hexEncode(level.hashes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES)));
 }
 
 /** Root of the tree of `size` leaves. */

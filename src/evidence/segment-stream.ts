@@ -1,8 +1,8 @@
 /** Segments of a chain one after another, each checked and joined to the one before; one in memory at a time. */
 import { segmentKey } from '../core/chain.js';
 import type { ChainHead } from '../core/chain.js';
-import { verifySegment } from '../core/segment.js';
-import type { VerifiedSegment } from '../core/segment.js';
+import { verifySegment } from '../core/verify-segment.js';
+import type { VerifiedSegment } from '../core/verify-segment.js';
 import { ChainHaltedError } from '../ledger/errors.js';
 import { firstSequenceCovering } from '../ledger/head.js';
 import type { ChainTrust } from '../ledger/trust.js';

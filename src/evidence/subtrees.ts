@@ -1,5 +1,6 @@
 /** The hashes a consistency proof needs, gathered while leaves stream by: no stored tree, little memory. */
-import { consistencyProof, EMPTY_FRONTIER, frontierRoot, HASH_BYTES, TreeExtension } from '../core/merkle.js';
+import { consistencyProof, EMPTY_FRONTIER, frontierRoot, HASH_BYTES } from '../core/merkle.js';
+import { TreeExtension } from '../core/tree-extension.js';
 import type { Frontier, HashReader } from '../core/merkle.js';
 
 interface Subtree {

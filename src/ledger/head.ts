@@ -5,8 +5,10 @@
 import { emptyHead, parseSegmentKey, segmentKey, segmentPrefix } from '../core/chain.js';
 import type { ChainHead } from '../core/chain.js';
 import { equalBytes } from '../core/merkle.js';
-import { loadSegment, MAX_SEGMENT_ENTRIES, verifySegment } from '../core/segment.js';
-import type { Segment, VerifiedSegment } from '../core/segment.js';
+import { MAX_SEGMENT_ENTRIES } from '../core/segment.js';
+import { loadSegment, verifySegment } from '../core/verify-segment.js';
+import type { Segment } from '../core/segment.js';
+import type { VerifiedSegment } from '../core/verify-segment.js';
 import type { StoreReader } from '../storage/worm-store.js';
 import { ChainHaltedError } from './errors.js';
 import type { ChainTrust } from './trust.js';

@@ -1,5 +1,5 @@
 /** Reads entries back. Everything handed out was checked against a signature when it was read. */
-import { loadSegment, verifySegment } from '../core/segment.js';
+import { loadSegment, verifySegment } from '../core/verify-segment.js';
 import type { Segment } from '../core/segment.js';
 import { parseSegmentKey, segmentKey, segmentPrefix } from '../core/chain.js';
 import type { StoreReader } from '../storage/worm-store.js';

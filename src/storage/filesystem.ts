@@ -20,6 +20,7 @@ import {
   lstat,
   NotAPlainFile,
   readWhole,
+  readWholeHere,
   syncFile,
   unlink,
   writeDurably,
@@ -57,6 +58,7 @@ export class FilesystemStore implements WormStore {
   readonly versioned = false;
   readonly location: string;
   readonly #readOnly: boolean;
+  readonly #blocking: boolean;
   /** Begins the name of every unfinished file of this store. */
   readonly #writer = uniqueName('object');
   readonly #folders: Folders;
@@ -65,9 +67,10 @@ export class FilesystemStore implements WormStore {
   #created = 0;
   #closed = false;
 
-  private constructor(root: string, options: ListingOptions & { readonly readOnly: boolean }) {
+  private constructor(root: string, options: ListingOptions & { readonly readOnly: boolean; readonly blocking: boolean }) {
     this.location = root;
     this.#readOnly = options.readOnly;
+    this.#blocking = options.blocking;
     this.#folders = new Folders(root);
     this.#listing = new Listing(root, options);
   }
@@ -75,9 +78,10 @@ export class FilesystemStore implements WormStore {
   /**
    * Opens the store, makes its folder if there is none, and tries what it lives by: links that fail when
    * the name is taken, and folders that can be flushed. With `readOnly` it needs none of this and writes
-   * nothing at all (an auditor's copy, a read-only mount, a snapshot). @throws StoreError
+   * nothing at all (an auditor's copy, a read-only mount, a snapshot). With `blocking`, `read` holds the
+   * thread until it is done: for a worker thread that has nothing else to do. @throws StoreError
    */
-  static async open(root: string, options: { readonly readOnly?: boolean } = {}): Promise<FilesystemStore> {
+  static async open(root: string, options: { readonly readOnly?: boolean; readonly blocking?: boolean } = {}): Promise<FilesystemStore> {
     const path = resolve(root);
     const readOnly = options.readOnly ?? false;
     try {
@@ -91,6 +95,7 @@ export class FilesystemStore implements WormStore {
       }
       return new FilesystemStore(real, {
         readOnly,
+        blocking: options.blocking ?? false,
         linksCountFolders: await linksCountFolders(real),
         isOver: async (stamp) => !readOnly && (await isOver(stamp, temp)),
       });
@@ -146,7 +151,8 @@ export class FilesystemStore implements WormStore {
   async read(key: string, versionId?: string): Promise<Uint8Array | undefined> {
     assertKey(key);
     if (versionId !== undefined && versionId !== ONLY_VERSION) return undefined;
-    return this.#reading('read', key, () => readWhole(join(this.location, key)));
+    const path = join(this.location, key);
+    return this.#reading('read', key, () => (this.#blocking ? new Promise((done) => done(readWholeHere(path))) : readWhole(path)));
   }
 
   async versions(key: string): Promise<readonly StoredVersion[]> {

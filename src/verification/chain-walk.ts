@@ -10,10 +10,12 @@ import { hexEncode } from '#platform';
 import { emptyHead, segmentKey } from '../core/chain.js';
 import type { ChainHead } from '../core/chain.js';
 import type { Finding, FindingCode } from '../core/findings.js';
-import { equalBytes, frontierRoot, TreeExtension } from '../core/merkle.js';
+import { equalBytes, frontierRoot } from '../core/merkle.js';
+import { TreeExtension } from '../core/tree-extension.js';
 import type { NoteKey } from '../core/note.js';
-import { MAX_SEGMENT_ENTRIES, verifySegment } from '../core/segment.js';
-import type { InvalidSegment, VerifiedSegment } from '../core/segment.js';
+import { MAX_SEGMENT_ENTRIES } from '../core/segment.js';
+import { verifySegment } from '../core/verify-segment.js';
+import type { InvalidSegment, VerifiedSegment } from '../core/verify-segment.js';
 import type { FindingList } from './finding-list.js';
 import type { ObjectRead } from './object-reader.js';
 

@@ -7,10 +7,11 @@
  * differs from the recomputed ones is the first changed entry. The ones behind it all differ, because each
  * leaf holds the hash of the entry before it; which of those were changed too can't be told.
  */
-import { HASH_BYTES, equalBytes, TreeExtension } from '../core/merkle.js';
+import { HASH_BYTES, equalBytes } from '../core/merkle.js';
+import { TreeExtension } from '../core/tree-extension.js';
 import type { Finding } from '../core/findings.js';
 import { parseSegmentKey } from '../core/chain.js';
-import { verifySegment } from '../core/segment.js';
+import { verifySegment } from '../core/verify-segment.js';
 import type { StoreReader } from '../storage/worm-store.js';
 import { readSegment } from './object-reader.js';
 import { noteKeysOf } from './trust.js';

@@ -16,7 +16,7 @@ const port = parentPort;
 if (port === null) throw new Error('range-worker.js runs as a worker thread only');
 const post = (message: FromWorker): void => port.postMessage(message);
 
-const store = openStore(workerData as StoreConfig);
+const store = openStore(workerData as StoreConfig, { blocking: true });
 // It is awaited with the first task; until then its failure is not unhandled.
 store.catch(() => undefined);
 

@@ -2,8 +2,9 @@
 import { hexEncode } from '#platform';
 import { originOf } from '../core/chain.js';
 import { equalBytes } from '../core/merkle.js';
-import { MAX_SEGMENT_ENTRIES, verifySegment } from '../core/segment.js';
-import type { VerifiedSegment } from '../core/segment.js';
+import { MAX_SEGMENT_ENTRIES } from '../core/segment.js';
+import { verifySegment } from '../core/verify-segment.js';
+import type { VerifiedSegment } from '../core/verify-segment.js';
 import type { StoreReader } from '../storage/worm-store.js';
 import { startOfChain } from './chain-walk.js';
 import type { WalkState } from './chain-walk.js';

@@ -8,7 +8,10 @@ export interface StoreConfig {
   readonly root: string;
 }
 
-/** Opens a store for reading alone: nothing is written, so a read-only copy will do. @throws StoreError */
-export function openStore(config: StoreConfig): Promise<StoreReader> {
-  return FilesystemStore.open(config.root, { readOnly: true });
+/**
+ * Opens a store for reading alone: nothing is written, so a read-only copy will do. `blocking`: reads may hold
+ * the thread. @throws StoreError
+ */
+export function openStore(config: StoreConfig, options: { readonly blocking?: boolean } = {}): Promise<StoreReader> {
+  return FilesystemStore.open(config.root, { readOnly: true, ...options });
 }

@@ -6,7 +6,7 @@ import * as browser from '#indelible/core/platform/browser.js';
 import { emptyHead } from '#indelible/core/chain.js';
 import { noteKey, parseVkey } from '#indelible/core/note.js';
 import { verifyReceiptText } from '#indelible/core/receipt.js';
-import { verifySegment } from '#indelible/core/segment.js';
+import { verifySegment } from '#indelible/core/verify-segment.js';
 
 const load = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8'));
 const keyOf = (origin, { algorithm, publicKey }) => noteKey(origin, { algorithm, spki: Uint8Array.from(atob(publicKey), (c) => c.charCodeAt(0)) });

@@ -1,9 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  consistencyProof, EMPTY_FRONTIER, EMPTY_ROOT, equalBytes, frontierAt, frontierLength, frontierRoot, inclusionProof, rootAt, TreeExtension,
-  verifyConsistency, verifyInclusion,
-} from '#indelible/core/merkle.js';
+import { consistencyProof, EMPTY_FRONTIER, EMPTY_ROOT, equalBytes, frontierAt, frontierLength, frontierRoot, inclusionProof, rootAt, verifyConsistency, verifyInclusion } from '#indelible/core/merkle.js';
+import { TreeExtension } from '#indelible/core/tree-extension.js';
 import { ConsistencyCollector } from '#indelible/evidence/subtrees.js';
 import { concat, hex, unhex } from '../support/bytes.js';
 import { leafReader, referenceConsistency, referencePath, referenceRoot, someLeaves } from '../support/merkle-reference.js';

@@ -6,7 +6,7 @@ import { noteKey } from '#indelible/core/note.js';
 import type { PublicKey } from '#indelible/core/note.js';
 import { receiptOf, verifyReceipt } from '#indelible/core/receipt.js';
 import type { Receipt } from '#indelible/core/receipt.js';
-import { verifySegment } from '#indelible/core/segment.js';
+import { verifySegment } from '#indelible/core/verify-segment.js';
 import { LedgerError } from '#indelible/ledger/errors.js';
 import { Ledger } from '#indelible/ledger/ledger.js';
 import { ChainTrust } from '#indelible/ledger/trust.js';

@@ -12,7 +12,7 @@ import { noteKey } from '#indelible/core/note.js';
 import type { PublicKey } from '#indelible/core/note.js';
 import { verifyReceipt } from '#indelible/core/receipt.js';
 import type { Receipt } from '#indelible/core/receipt.js';
-import { verifySegment } from '#indelible/core/segment.js';
+import { verifySegment } from '#indelible/core/verify-segment.js';
 
 export interface AuditedChain {
   readonly payloads: readonly string[];

@@ -12,6 +12,33 @@ export function sha256Into(bytes: Uint8Array, target: Uint8Array, offset: number
   target.set(nobleSha256(bytes), offset);
 }
 
+export function sha256Binary(bytes: Uint8Array): string {
+  return binarySlice(nobleSha256(bytes), 0, 32);
+}
+
+export function binaryInto(text: string, target: Uint8Array, offset: number): void {
+  for (let i = 0; i < text.length; i++) target[offset + i] = text.charCodeAt(i);
+}
+
+export function binaryBytes(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+export function binarySlice(bytes: Uint8Array, start: number, end: number): string {
+  let text = '';
+  // In pieces: the arguments of one call have a limit.
+  for (let at = start; at < end; at += 1_000) text += String.fromCharCode(...bytes.subarray(at, Math.min(end, at + 1_000)));
+  return text;
+}
+
+export function quick(bytes: Uint8Array): Uint8Array {
+  return bytes;
+}
+
+export function copyInto(bytes: Uint8Array, start: number, end: number, target: Uint8Array, offset: number): void {
+  target.set(bytes.subarray(start, end), offset);
+}
+
 export function sha256Hex(bytes: Uint8Array): string {
   return bytesToHex(nobleSha256(bytes));
 }

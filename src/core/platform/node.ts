@@ -3,6 +3,7 @@
  * chooses. Same functions, same results: test/core/platform.test.ts holds them against each other.
  */
 import { createPublicKey, hash, verify } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 
 /** SHA-256 (FIPS 180-4) as 32 bytes. */
 export function sha256(bytes: Uint8Array): Uint8Array {
@@ -15,6 +16,45 @@ export function sha256(bytes: Uint8Array): Uint8Array {
  */
 export function sha256Into(bytes: Uint8Array, target: Uint8Array, offset: number): void {
   (target as Buffer).write(hash('sha256', bytes, 'binary'), offset, 32, 'latin1');
+}
+
+/**
+ * SHA-256 as a string of 32 characters, one a byte: the cheapest form Node gives it in, and what inner loops
+ * pass around. `binaryBytes` makes bytes of it.
+ */
+export function sha256Binary(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'binary');
+}
+
+/** Writes a string of bytes at `offset` of `target`, which `allocate` made. */
+export function binaryInto(text: string, target: Uint8Array, offset: number): void {
+  (target as Latin1Buffer).latin1Write(text, offset, text.length);
+}
+
+/** The bytes of a string of bytes. */
+export function binaryBytes(text: string): Uint8Array {
+  return Buffer.from(text, 'latin1');
+}
+
+/** bytes[start, end) as a string of bytes; `bytes` is one that `quick` made. */
+export function binarySlice(bytes: Uint8Array, start: number, end: number): string {
+  return (bytes as Latin1Buffer).latin1Slice(start, end);
+}
+
+/** The same bytes, not copied, in the form on which `indexOf`, `binarySlice` and `copyInto` are quick. */
+export function quick(bytes: Uint8Array): Uint8Array {
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** Copies bytes[start, end) to `offset` of `target`; both are ones that `quick` or `allocate` made. */
+export function copyInto(bytes: Uint8Array, start: number, end: number, target: Uint8Array, offset: number): void {
+  (bytes as Buffer).copy(target, offset, start, end);
+}
+
+/** What Buffer.write and Buffer.toString come down to, without the way there. */
+interface Latin1Buffer extends Buffer {
+  latin1Write(text: string, offset: number, length: number): number;
+  latin1Slice(start: number, end: number): string;
 }
 
 /** SHA-256 as 64 lowercase hexadecimal digits. */
@@ -73,7 +113,7 @@ export function verifySignature(
   signature: Uint8Array,
 ): boolean {
   try {
-    const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+    const key = keyObject(spki);
     if (algorithm === 'ed25519') {
       return key.asymmetricKeyType === 'ed25519' && verify(null, message, key, signature);
     }
@@ -85,4 +125,19 @@ export function verifySignature(
   } catch {
     return false;
   }
+}
+
+/** Reading a key costs as much as half a signature, and a chain is signed by few. */
+const keyObjects = new Map<string, KeyObject>();
+const MAX_KEY_OBJECTS = 100;
+
+function keyObject(spki: Uint8Array): KeyObject {
+  const name = hexEncode(spki);
+  let key = keyObjects.get(name);
+  if (key === undefined) {
+    key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+    if (keyObjects.size >= MAX_KEY_OBJECTS) keyObjects.clear();
+    keyObjects.set(name, key);
+  }
+  return key;
 }
