@@ -6,12 +6,8 @@ export const unlink = promisify(fs.unlink);
 export const lstat = promisify(fs.lstat);
 const link = promisify(fs.link);
 const open = promisify(fs.open);
-const close = promisify(fs.close);
 const fstat = promisify(fs.fstat);
-const fsync = promisify(fs.fsync);
-const futimes = promisify(fs.futimes);
 const readChunk = promisify(fs.read);
-const writeChunk = promisify(fs.write);
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 /** Linux: reading leaves the access time alone, which is where the retention is noted. 0 elsewhere. */
@@ -47,36 +43,14 @@ export class NotAPlainFile extends Error {
   override readonly name = 'NotAPlainFile';
 }
 
-/**
- * Writes a new, read-only file whose bytes and access time survive power loss. The access time is rounded up
- * to a whole second, which any file system can hold. If it fails, nothing is left.
- */
-export async function writeDurably(path: string, bytes: Uint8Array, accessTimeMs: number): Promise<void> {
-  const fd = await open(path, 'wx', 0o444);
-  try {
-    // Before the write: that sets the modification time by the file system's clock, and leaves the access time.
-    await futimes(fd, Math.ceil(accessTimeMs / 1000), Date.now() / 1000);
-    for (let at = 0; at < bytes.length; ) {
-      at += (await writeChunk(fd, bytes, at, bytes.length - at)).bytesWritten;
-    }
-    await fsync(fd);
-  } catch (error) {
-    await close(fd).catch(() => undefined);
-    await unlink(path).catch(() => undefined);
-    throw error;
-  }
-  // Not waited for: after fsync a close has nothing left to report.
-  fs.close(fd, () => undefined);
-}
-
 /** @throws NotAPlainFile; Node's error with its code (ENOENT, …) */
 export async function readWhole(path: string): Promise<Uint8Array> {
   return withPlainFile(path, async (fd, size) => {
-    if (size > MAX_OBJECT_BYTES) throw new NotAPlainFile(`the file has ${size} bytes, more than any object of ours`);
+    if (size > MAX_OBJECT_BYTES) throw tooLarge(size);
     const bytes = Buffer.allocUnsafeSlow(size);
     for (let at = 0; at < size; ) {
       const { bytesRead } = await readChunk(fd, bytes, at, size - at, at);
-      if (bytesRead === 0) throw new NotAPlainFile(`the file became shorter while it was read`);
+      if (bytesRead === 0) throw becameShorter();
       at += bytesRead;
     }
     return bytes;
@@ -88,37 +62,52 @@ export async function readWhole(path: string): Promise<Uint8Array> {
  * and back, four times a file, costs more there than the reading.
  */
 export function readWholeHere(path: string): Uint8Array {
-  const fd = openPlainHere(path);
-  try {
-    const status = fs.fstatSync(fd);
-    if (!status.isFile()) throw new NotAPlainFile(`there is ${kindOf(status)} where a plain file was expected`);
-    if (status.size > MAX_OBJECT_BYTES) throw new NotAPlainFile(`the file has ${status.size} bytes, more than any object of ours`);
-    const bytes = Buffer.allocUnsafeSlow(status.size);
-    for (let at = 0; at < status.size; ) {
-      const bytesRead = fs.readSync(fd, bytes, at, status.size - at, at);
-      if (bytesRead === 0) throw new NotAPlainFile(`the file became shorter while it was read`);
+  return withPlainFileHere(path, (fd, size) => {
+    if (size > MAX_OBJECT_BYTES) throw tooLarge(size);
+    const bytes = Buffer.allocUnsafeSlow(size);
+    for (let at = 0; at < size; ) {
+      const bytesRead = fs.readSync(fd, bytes, at, size - at, at);
+      if (bytesRead === 0) throw becameShorter();
       at += bytesRead;
     }
     return bytes;
+  });
+}
+
+/** Returns when the file's bytes survive power loss. @throws NotAPlainFile */
+export function flushFileHere(path: string): void {
+  withPlainFileHere(path, (fd) => fs.fsyncSync(fd));
+}
+
+function withPlainFileHere<T>(path: string, use: (fd: number, size: number) => T): T {
+  const fd = openPlainHere(path);
+  try {
+    return use(fd, sizeOfPlain(fs.fstatSync(fd)));
   } finally {
     fs.closeSync(fd);
   }
 }
 
-/** Returns when the file's bytes survive power loss. */
-export async function syncFile(path: string): Promise<void> {
-  await withPlainFile(path, (fd) => fsync(fd));
-}
-
 async function withPlainFile<T>(path: string, use: (fd: number, size: number) => Promise<T>): Promise<T> {
   const fd = await openPlain(path);
   try {
-    const status = await fstat(fd);
-    if (!status.isFile()) throw new NotAPlainFile(`there is ${kindOf(status)} where a plain file was expected`);
-    return await use(fd, status.size);
+    return await use(fd, sizeOfPlain(await fstat(fd)));
   } finally {
     fs.close(fd, () => undefined);
   }
+}
+
+function sizeOfPlain(status: fs.Stats): number {
+  if (!status.isFile()) throw new NotAPlainFile(`there is ${kindOf(status)} where a plain file was expected`);
+  return status.size;
+}
+
+function tooLarge(size: number): NotAPlainFile {
+  return new NotAPlainFile(`the file has ${size} bytes, more than any object of ours`);
+}
+
+function becameShorter(): NotAPlainFile {
+  return new NotAPlainFile('the file became shorter while it was read');
 }
 
 // O_NONBLOCK: opening a FIFO would wait for a writer, forever.

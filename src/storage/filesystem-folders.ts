@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { OpenFolder } from './filesystem-create.js';
 import { SharedRun } from './shared-run.js';
 
 const open = promisify(fs.open);
@@ -57,6 +58,11 @@ export class Folder {
     // costs nothing: it runs beside the flush.
     const [now] = await Promise.all([lstat(this.path, { bigint: true }), fsync(this.#fd)]);
     if (now.ino !== this.#inode) throw new FolderReplaced(`${this.path} was replaced while it was in use`);
+  }
+
+  /** For `createHere`; good while it is in use. */
+  get handle(): OpenFolder {
+    return { fd: this.#fd, path: this.path, inode: this.#inode };
   }
 
   /** False if the handle is being given up: acquire the folder again. */

@@ -13,17 +13,14 @@
 import type { Stats } from 'node:fs';
 import { realpath, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { createElsewhere } from './filesystem-create-threads.js';
 import {
   absent,
   kindOf,
-  linkIfAbsent,
   lstat,
   NotAPlainFile,
   readWhole,
   readWholeHere,
-  syncFile,
-  unlink,
-  writeDurably,
 } from './filesystem-files.js';
 import { Folders } from './filesystem-folders.js';
 import { Listing, TEMP, type ListingOptions } from './filesystem-listing.js';
@@ -50,9 +47,6 @@ import {
  */
 const ONLY_VERSION = 'null';
 
-/** Errors of link(2) after which the name certainly was not made. Any other (EIO, a lost reply of NFS) says nothing. */
-const NOT_LINKED = new Set('EACCES EDQUOT ELOOP EMLINK ENAMETOOLONG ENOENT ENOSPC ENOTDIR EPERM EROFS EXDEV'.split(' '));
-
 export class FilesystemStore implements WormStore {
   readonly kind = 'filesystem';
   readonly versioned = false;
@@ -63,7 +57,6 @@ export class FilesystemStore implements WormStore {
   readonly #writer = uniqueName('object');
   readonly #folders: Folders;
   readonly #listing: Listing;
-  readonly #tidying = new Set<Promise<void>>();
   #created = 0;
   #closed = false;
 
@@ -104,47 +97,33 @@ export class FilesystemStore implements WormStore {
     }
   }
 
-  /** See WormStore.create. Each step says what a crash right after it leaves behind. */
   async create(key: string, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome> {
     assertKey(key);
-    const retainUntil = retainUntilMs(retention);
+    const accessTime = retainUntilMs(retention);
     const path = join(this.location, key);
     const temp = join(this.location, TEMP, `${this.#writer}-${this.#created++}`);
     let stored: 'no' | 'unknown' = 'no';
     try {
       this.#assertOpen();
       if (this.#readOnly) throw new Error('the store was opened for reading only');
-      // Leaves: empty folders. The next create goes on from there.
+      // A crash here leaves empty folders. The next create goes on from there; createHere says the rest.
       const folder = await this.#folders.acquire(key.slice(0, Math.max(key.lastIndexOf('/'), 0)));
       try {
-        // Leaves: a file in .tmp, whole or in part, that no reader sees. A later start removes it.
-        await writeDurably(temp, bytes, retainUntil);
-        let linked: boolean;
-        try {
-          // Leaves: the object, whole, under its key, perhaps not for long: after a power failure the name
-          // may be gone again. No one has been told that it is stored; who reads it before the flush
-          // below calls `settle` before relying on it.
-          linked = await linkIfAbsent(temp, path);
-        } catch (error) {
-          if (!NOT_LINKED.has((error as NodeJS.ErrnoException).code ?? '')) stored = 'unknown';
-          throw error;
-        } finally {
-          // The object does not need its second name any more. Leaves: a file in .tmp, as above.
-          this.#tidy(unlink(temp));
+        const created = await createElsewhere({ temp, path, bytes, accessTime, folder: folder.handle });
+        if (created.outcome === 'failed') {
+          stored = created.stored;
+          throw Object.assign(new Error(created.message), { code: created.code });
         }
-        // From here on what lies at the key may be ours: by this call, or by an earlier one that got no answer.
+        // Should giving the folder back fail, the object is there all the same.
         stored = 'unknown';
-        if (!linked) await syncFile(path);
-        // Leaves: the object. It is durable now, only the answer is missing; a second try says `exists`.
-        await folder.sync();
-        return linked ? { outcome: 'created', versionId: ONLY_VERSION } : { outcome: 'exists' };
+        return created.outcome === 'created' ? { outcome: 'created', versionId: ONLY_VERSION } : { outcome: 'exists' };
       } finally {
         await folder.release();
       }
     } catch (error) {
       // Something else may lie where a handle was opened: open all anew rather than trust any of them.
       await this.#folders.forget();
-      throw new StoreError('create', key, error instanceof NotAPlainFile ? 'no' : stored, error);
+      throw new StoreError('create', key, stored, error);
     }
   }
 
@@ -225,7 +204,6 @@ export class FilesystemStore implements WormStore {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.all(this.#tidying);
     await this.#folders.forget();
   }
 
@@ -241,12 +219,6 @@ export class FilesystemStore implements WormStore {
     } catch (error) {
       throw new StoreError(operation, key, 'no', error);
     }
-  }
-
-  /** For work that nobody waits for. A file that can't be removed stays for the next start. */
-  #tidy(work: Promise<void>): void {
-    const done: Promise<void> = work.catch(() => undefined).finally(() => this.#tidying.delete(done));
-    this.#tidying.add(done);
   }
 }
 
