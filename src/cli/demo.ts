@@ -201,13 +201,13 @@ class Demo {
 
   async #verify(against: readonly Evidence[] = []): Promise<readonly VerificationReport[]> {
     const store = await openStore({ kind: 'filesystem', root: dataPaths(this.#dir).worm });
-    const hints = await openHints(this.#dir);
+    const hints = openHints(this.#dir);
     try {
       const reports: VerificationReport[] = [];
-      for await (const report of verifyAll({ store, against, trust: { keys: this.#keys(), deployment: DEPLOYMENT }, workers: 0, ...(hints !== undefined && { hints }) })) reports.push(report);
+      for await (const report of verifyAll({ store, against, trust: { keys: this.#keys(), deployment: DEPLOYMENT }, workers: 0, hints })) reports.push(report);
       return reports;
     } finally {
-      hints?.close();
+      await hints.close();
       await store.close();
     }
   }

@@ -59,7 +59,7 @@ async function run({ output, exit }: CliContext, options: Options): Promise<void
   const against = await Promise.all((options.against ?? []).map(evidence));
   const config = { kind: 'filesystem', root: paths.worm } as const;
   const store = await openStore(config);
-  const hints = await openHints(dataDir);
+  const hints = openHints(dataDir);
   const progress = new Progress(options.progress);
   const marks = new MarkFolder(paths.marks);
   const mark = options.incremental === true ? (chainId: string) => marks.read(chainId) : undefined;
@@ -68,7 +68,7 @@ async function run({ output, exit }: CliContext, options: Options): Promise<void
     config,
     against,
     ...((keys.length > 0 || options.deployment !== undefined) && { trust: { keys, ...(options.deployment !== undefined && { deployment: options.deployment }) } }),
-    ...(hints !== undefined && { hints }),
+    hints,
     ...(options.workers !== undefined && { workers: options.workers }),
     onProgress: ({ chainId, entries, totalEntries, entriesPerSecond }: { chainId: string; entries: number; totalEntries?: number; entriesPerSecond: number }) =>
       progress.show(() => `${chainId}: ${grouped(entries)}${totalEntries === undefined ? '' : ` of ${grouped(totalEntries)}`} entries verified, ${grouped(entriesPerSecond)}/s`),
@@ -83,7 +83,7 @@ async function run({ output, exit }: CliContext, options: Options): Promise<void
     }
   } finally {
     progress.done();
-    hints?.close();
+    await hints.close();
     await store.close();
   }
   // A store without a chain shows nothing, least of all that nothing is missing.

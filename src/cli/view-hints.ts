@@ -3,34 +3,36 @@
  * trusted: the verification uses them only if they lead to the signed root.
  */
 import { existsSync } from 'node:fs';
-import type { LeafHints } from '../verification/localise.js';
 import { dataPaths } from '../data-paths.js';
+import type { LeafHints } from '../verification/localise.js';
+import type { View } from '../view/view.js';
 
 export interface OpenHints extends LeafHints {
-  close(): void;
+  close(): Promise<void>;
+}
+
+/** Opens the view when it is first asked, because for an intact chain it is not. Without a view nothing is known. */
+export function openHints(dataDir: string): OpenHints {
+  const file = dataPaths(dataDir).view;
+  let opened: Promise<View | undefined> | undefined;
+  return {
+    async leafHashes(chainId, firstSequence, count) {
+      opened ??= openView(file);
+      const view = await opened;
+      if (view === undefined) return undefined;
+      const { leafHints } = await import('../view/leaf-hints.js');
+      return leafHints({ view }).leafHashes(chainId, firstSequence, count);
+    },
+    close: async () => (await opened)?.close(),
+  };
 }
 
 /** `undefined` where there is no view, or none that can be read: then a finding names the segment alone. */
-export async function openHints(dataDir: string): Promise<OpenHints | undefined> {
-  const file = dataPaths(dataDir).view;
+async function openView(file: string): Promise<View | undefined> {
   if (!existsSync(file)) return undefined;
   try {
     const { View } = await import('../view/view.js');
-    const view = View.open(file, { readonly: true });
-    return {
-      leafHashes(chainId, firstSequence, count) {
-        try {
-          const reader = view.hashes(chainId);
-          const hashes = new Uint8Array(32 * count);
-          for (let i = 0; i < count; i++) hashes.set(reader.subtree(0, firstSequence + i), 32 * i);
-          return hashes;
-        } catch {
-          // The view is a convenience: what it does not hold is simply not known.
-          return undefined;
-        }
-      },
-      close: () => view.close(),
-    };
+    return View.open(file, { readonly: true });
   } catch {
     return undefined;
   }

@@ -19,7 +19,7 @@ import type { ChainKeys } from './trust.js';
 
 export interface LeafHints {
   /** Leaf hashes of the entries, 32 bytes each, as they were seen when written; `undefined` if not known. */
-  leafHashes(chainId: string, firstSequence: number, count: number): Uint8Array | undefined;
+  leafHashes(chainId: string, firstSequence: number, count: number): Uint8Array | undefined | Promise<Uint8Array | undefined>;
 }
 
 /** The finding, narrowed if the hints allow it. @throws StoreError never: what can't be read stays as it is */
@@ -33,7 +33,7 @@ export async function localise(finding: Finding, store: StoreReader, keys: Chain
   if (segment.outcome === 'valid' || segment.claimed?.signed === undefined) return finding;
   const { before, count, leafHashes, signed } = segment.claimed;
   if (signed.size !== first + count) return finding;
-  const known = hints.leafHashes(chainId, first, count);
+  const known = await hints.leafHashes(chainId, first, count);
   if (known?.length !== leafHashes.length || !equalBytes(new TreeExtension(before.frontier, known).root, signed.root)) return finding;
   for (let at = 0; at < known.length; at += HASH_BYTES) {
     if (equalBytes(known.subarray(at, at + HASH_BYTES), leafHashes.subarray(at, at + HASH_BYTES))) continue;
