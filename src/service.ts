@@ -12,9 +12,8 @@ import type { Config } from './config.js';
 import { dataPaths } from './data-paths.js';
 import { ExportJobs } from './evidence/exports.js';
 import type { Readiness } from './http/deps.js';
-import { Metrics } from './http/metrics.js';
+import type { Metrics } from './http/metrics.js';
 import { DEFAULT_LIMITS } from './http/deps.js';
-import { createHttpServer } from './http/server.js';
 import { LedgerError } from './ledger/errors.js';
 import { formatMicros, newWriterId, systemHost } from './ledger/host.js';
 import { Ledger } from './ledger/ledger.js';
@@ -50,10 +49,34 @@ export interface OpenLedger {
 /** @throws DeploymentError, StoreError, SignerError, ViewError: each says what to do */
 export async function openLedger(config: Config, log: Logger, metrics?: Metrics): Promise<OpenLedger> {
   const paths = dataPaths(config.dataDir);
-  const folder = await FilesystemStore.open(paths.worm);
-  const report = await selfTest(folder);
-  log.debug({ report }, 'store self-test passed');
-  const store = metrics?.measured(folder) ?? folder;
+  // Beside the trial of the store: one waits for a thread to start, the other for the disk.
+  const opening = openView(paths.view, log);
+  // It is awaited below; until then its failure is not unhandled.
+  opening.catch(() => undefined);
+  try {
+    const folder = await FilesystemStore.open(paths.worm);
+    const report = await selfTest(folder);
+    log.debug({ report }, 'store self-test passed');
+    const store = metrics?.measured(folder) ?? folder;
+    return await assemble(config, log, metrics, store, await opening);
+  } catch (error) {
+    await opening.then(
+      (view) => view.close(),
+      () => undefined,
+    );
+    throw error;
+  }
+}
+
+async function openView(file: string, log: Logger): Promise<ViewWriter> {
+  await mkdir(join(file, '..'), { recursive: true });
+  return ViewWriter.open(file, {
+    onNote: (note) => log.warn({ note: note.kind, chainId: note.chainId }, note.message),
+  });
+}
+
+async function assemble(config: Config, log: Logger, metrics: Metrics | undefined, store: WormStore, view: ViewWriter): Promise<OpenLedger> {
+  const paths = dataPaths(config.dataDir);
   const signer = await LocalKeySigner.open(paths.keys);
   const retention = (): Retention => ({
     mode: 'governance',
@@ -63,10 +86,6 @@ export async function openLedger(config: Config, log: Logger, metrics?: Metrics)
     deployment: config.deployment,
     now: formatMicros(systemHost.micros()),
     retention: retention(),
-  });
-  await mkdir(join(paths.view, '..'), { recursive: true });
-  const view = await ViewWriter.open(paths.view, {
-    onNote: (note) => log.warn({ note: note.kind, chainId: note.chainId }, note.message),
   });
   const index = new ViewIndex(view, randomInt(2 ** 32));
   const ledger = new Ledger({
@@ -121,9 +140,15 @@ export interface Service {
 
 /** @throws as openLedger; TokenError; Node's error where the address can't be listened on */
 export async function startService(config: Config, log: Logger): Promise<Service> {
+  const { Metrics } = await import('./http/metrics.js');
   const metrics = new Metrics();
-  const opened = await openLedger(config, log, metrics);
+  const opening = openLedger(config, log, metrics);
+  // Loading Express takes as long as opening a ledger, and the command line's ledger does without.
+  const server = import('./http/server.js');
+  server.catch(() => undefined);
+  const opened = await opening;
   try {
+    const { createHttpServer } = await server;
     const { tokens, issued } = await Tokens.open(dataPaths(config.dataDir).access, {
       adminToken: config.adminToken,
       now: formatMicros(systemHost.micros()),
