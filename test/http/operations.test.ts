@@ -145,9 +145,9 @@ describe('rubbish on a connection', () => {
     let acknowledged = 1;
     for (let n = 0; n < 20; n++) {
       const answers = await raw(server.port, n % 2 === 0 ? [Buffer.concat([good, rubbish])] : [good, n / 10, rubbish]);
-      // Either its own answer or none: never another one's.
-      for (const { status } of answers) expect(status).toBe(201);
-      acknowledged += answers.length;
+      // Its own answer or none, never another one's. The rubbish has one only behind that.
+      expect([[], [201], [201, 400]]).toContainEqual(answers.map(({ status }) => status));
+      acknowledged += Math.min(answers.length, 1);
     }
     expect((await server.audit('rubbish')).payloads.length).toBeGreaterThanOrEqual(acknowledged);
   });
