@@ -23,7 +23,7 @@ import type { SearchIndex } from './search/search-index.js';
 import { SqliteSearchIndex } from './search/sqlite.js';
 import { LocalKeySigner } from './signing/local-key.js';
 import type { Signer } from './signing/signer.js';
-import { FilesystemStore } from './storage/filesystem.js';
+import { FilesystemStore } from './storage/filesystem/store.js';
 import { selfTest } from './storage/self-test.js';
 import type { Retention, WormStore } from './storage/worm-store.js';
 import { ViewIndex } from './view/entry-index.js';

@@ -12,7 +12,7 @@ import { chainIds } from '../ledger/reader.js';
 import { DEPLOYMENT_KEY, readTrust } from '../ledger/trust.js';
 import type { ChainTrust } from '../ledger/trust.js';
 import { LocalKeySigner } from '../signing/local-key.js';
-import { FilesystemStore } from '../storage/filesystem.js';
+import { FilesystemStore } from '../storage/filesystem/store.js';
 import { selfTest } from '../storage/self-test.js';
 import type { StorePromise, WormStore } from '../storage/worm-store.js';
 import type { View as OpenView } from '../view/view.js';

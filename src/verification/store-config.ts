@@ -1,5 +1,5 @@
 /** How a store is described so that a worker thread, which can't be handed an open one, opens it itself. */
-import { FilesystemStore } from '../storage/filesystem.js';
+import { FilesystemStore } from '../storage/filesystem/store.js';
 import type { StoreReader } from '../storage/worm-store.js';
 
 export interface StoreConfig {

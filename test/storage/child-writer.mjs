@@ -5,7 +5,7 @@ import { writeSync } from 'node:fs';
 
 const [root, task, argument] = process.argv.slice(2);
 // The path of the compiled store may be given: for a user who may not read this folder.
-const { FilesystemStore } = await import(process.env.STORE_MODULE ?? '#indelible/storage/filesystem.js');
+const { FilesystemStore } = await import(process.env.STORE_MODULE ?? '#indelible/storage/filesystem/store.js');
 const retention = { mode: 'governance', retainUntil: '2035-01-01T00:00:00Z' };
 const say = (value) => writeSync(1, `${JSON.stringify(value)}\n`);
 

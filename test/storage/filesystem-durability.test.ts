@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { FilesystemStore } from '#indelible/storage/filesystem.js';
+import { FilesystemStore } from '#indelible/storage/filesystem/store.js';
 import { startChild } from '../support/child.js';
 import { scratchFolders } from '../support/scratch.js';
 

@@ -4,7 +4,7 @@ import { chmod, mkdir, readdir, readFile, rename, rm, stat, symlink, truncate, u
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FilesystemStore } from '#indelible/storage/filesystem.js';
+import { FilesystemStore } from '#indelible/storage/filesystem/store.js';
 import { StoreError, type Retention } from '#indelible/storage/worm-store.js';
 import { scratchFolders } from '../support/scratch.js';
 
@@ -141,7 +141,7 @@ describe('open', () => {
     // The change time can't be put back, so the clock is put forward: a file system that is two hours ahead.
     await (await FilesystemStore.open(root)).close();
     expect(await readdir(join(root, '.tmp'))).toEqual(['old', 'old-scratch', 'young']);
-    const { removeDebris } = await import('#indelible/storage/filesystem-open.js');
+    const { removeDebris } = await import('#indelible/storage/filesystem/open.js');
     await removeDebris(join(root, '.tmp'), Date.now() + 3_599_000);
     expect(await readdir(join(root, '.tmp'))).toEqual(['old', 'old-scratch', 'young']);
     await utimes(young!, new Date(), new Date(Date.now() + 600_000));
@@ -165,7 +165,7 @@ describe('open', () => {
 
   it('says what is missing of a file system without what a log needs', async () => {
     await expect(FilesystemStore.open('/proc/indelible')).rejects.toThrow(StoreError);
-    const { tryFileSystem } = await import('#indelible/storage/filesystem-open.js');
+    const { tryFileSystem } = await import('#indelible/storage/filesystem/open.js');
     await writeFile(join(root, 'not-a-folder'), '');
     await expect(tryFileSystem(join(root, 'not-a-folder'), join(root, '.tmp'))).rejects.toThrow(
       /needs a file system .* with hard links .* and with folders that can be flushed/,

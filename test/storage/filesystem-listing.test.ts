@@ -4,8 +4,8 @@ import { linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Listing } from '#indelible/storage/filesystem-listing.js';
-import { isOver } from '#indelible/storage/filesystem-open.js';
+import { Listing } from '#indelible/storage/filesystem/listing.js';
+import { isOver } from '#indelible/storage/filesystem/open.js';
 import { scratchFolders } from '../support/scratch.js';
 
 const scratchFolder = scratchFolders();

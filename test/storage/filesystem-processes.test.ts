@@ -6,7 +6,7 @@ import { utimes, stat, chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FilesystemStore } from '#indelible/storage/filesystem.js';
+import { FilesystemStore } from '#indelible/storage/filesystem/store.js';
 import { everyKey } from '#indelible/storage/worm-store.js';
 import { startChild, type Child } from '../support/child.js';
 import { scratchFolders } from '../support/scratch.js';
@@ -156,7 +156,7 @@ describe('a store without permission', () => {
     for (const folder of [join(root, '..'), root, join(root, '.tmp'), join(root, 'open')]) chmodSync(folder, 0o777);
     chmodSync(join(root, 'shut'), 0o555);
     // Permissions don't hold root back: the child is somebody else, for whom the compiled store must be readable.
-    const module = join(root, '../storage/filesystem.js');
+    const module = join(root, '../storage/filesystem/store.js');
     cpSync(fileURLToPath(import.meta.resolve('#indelible/storage')), join(root, '../storage'), { recursive: true });
     cpSync(WRITER, join(root, '../storage/writer.mjs'));
     writeFileSync(join(root, '../storage/package.json'), '{"type":"module"}');

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { FilesystemStore } from '#indelible/storage/filesystem.js';
+import { FilesystemStore } from '#indelible/storage/filesystem/store.js';
 import { scratchFolders } from '../support/scratch.js';
 import { wormStoreContract } from './contract.js';
 

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { FilesystemStore } from '#indelible/storage/filesystem.js';
+import { FilesystemStore } from '#indelible/storage/filesystem/store.js';
 import { selfTest, SelfTestFailed } from '#indelible/storage/self-test.js';
 import type { CreateOutcome, KeyPage, ListOptions, Retention } from '#indelible/storage/worm-store.js';
 import { FaultyStore } from '../support/faulty-store.js';

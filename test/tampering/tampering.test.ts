@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Segment } from '#indelible/core/segment.js';
 import { receiptOf } from '#indelible/core/receipt.js';
-import { FilesystemStore } from '#indelible/storage/filesystem.js';
+import { FilesystemStore } from '#indelible/storage/filesystem/store.js';
 import type { StoreReader } from '#indelible/storage/worm-store.js';
 import { readEvidence } from '#indelible/verification/evidence.js';
 import { openStore } from '#indelible/verification/store-config.js';

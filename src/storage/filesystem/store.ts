@@ -13,18 +13,11 @@
 import type { Stats } from 'node:fs';
 import { realpath, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { createElsewhere } from './filesystem-create-threads.js';
-import {
-  absent,
-  kindOf,
-  lstat,
-  NotAPlainFile,
-  readWhole,
-  readWholeHere,
-} from './filesystem-files.js';
-import { Folders } from './filesystem-folders.js';
-import { Listing, TEMP, type ListingOptions } from './filesystem-listing.js';
-import { fileSystemTime, isOver, linksCountFolders, makeRoot, removeDebris, tryFileSystem, uniqueName } from './filesystem-open.js';
+import { createElsewhere } from './create-threads.js';
+import { absent, kindOf, lstat, NotAPlainFile, readWhole, readWholeHere } from './files.js';
+import { Folders } from './folders.js';
+import { Listing, TEMP, type ListingOptions } from './listing.js';
+import { fileSystemTime, isOver, linksCountFolders, makeRoot, removeDebris, tryFileSystem, uniqueName } from './open.js';
 import {
   assertKey,
   assertLimit,
@@ -38,7 +31,7 @@ import {
   type StoredVersion,
   type StorePromise,
   type WormStore,
-} from './worm-store.js';
+} from '../worm-store.js';
 
 /**
  * A file has one version, and nothing about a file proves which: inode and times can be put back by

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { absent, linkIfAbsent, lstat } from './filesystem-files.js';
-import { StoreError } from './worm-store.js';
+import { absent, linkIfAbsentHere, lstat } from './files.js';
+import { StoreError } from '../worm-store.js';
 
 /** After this long an unfinished file is debris of a process that died. See `removeDebris`. */
 const DEBRIS_AGE_MS = 3_600_000;
@@ -47,8 +47,8 @@ export async function tryFileSystem(root: string, temp: string): Promise<void> {
     } finally {
       await handle.close();
     }
-    if (!(await linkIfAbsent(probe, `${probe}-link`))) throw new Error('a new name is taken already');
-    if (await linkIfAbsent(probe, `${probe}-link`)) throw new Error('a second link of the same name succeeded');
+    if (!linkIfAbsentHere(probe, `${probe}-link`)) throw new Error('a new name is taken already');
+    if (linkIfAbsentHere(probe, `${probe}-link`)) throw new Error('a second link of the same name succeeded');
     for (const folder of [root, temp]) await syncFolder(folder);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

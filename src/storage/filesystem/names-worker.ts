@@ -1,7 +1,7 @@
 /** Reads one large folder and ends. See filesystem-names.ts. */
 import { readdirSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { keyNames, READ_OPTIONS, type NamesMessage } from './filesystem-names.js';
+import { keyNames, READ_OPTIONS, type NamesMessage } from './names.js';
 
 const { path, folder } = workerData as { readonly path: string; readonly folder: string };
 

@@ -2,9 +2,7 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 
-export const unlink = promisify(fs.unlink);
 export const lstat = promisify(fs.lstat);
-const link = promisify(fs.link);
 const open = promisify(fs.open);
 const fstat = promisify(fs.fstat);
 const readChunk = promisify(fs.read);
@@ -21,10 +19,10 @@ export function lstatExact(path: string): Promise<fs.BigIntStats> {
   return lstat(path, { bigint: true });
 }
 
-/** False if the name is taken. */
-export async function linkIfAbsent(from: string, to: string): Promise<boolean> {
+/** False if the name is taken. Like all that ends in "Here": on this thread, and in one go. */
+export function linkIfAbsentHere(from: string, to: string): boolean {
   try {
-    await link(from, to);
+    fs.linkSync(from, to);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;

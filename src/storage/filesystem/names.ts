@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { isKey } from './worm-store.js';
+import { isKey } from '../worm-store.js';
 
 const readdir = promisify(fs.readdir);
 
@@ -48,7 +48,7 @@ export type NamesMessage =
   | { readonly code: string; readonly message: string };
 
 async function readInWorker(path: string, folder: string): Promise<Names> {
-  const worker = new Worker(new URL('./filesystem-names-worker.js', import.meta.url), { workerData: { path, folder } });
+  const worker = new Worker(new URL('./names-worker.js', import.meta.url), { workerData: { path, folder } });
   const message = await new Promise<NamesMessage>((resolve, reject) => {
     worker.once('message', resolve);
     worker.once('error', reject);

@@ -4,7 +4,7 @@
  * requests (docs/performance.md). Each step says what a crash right after it leaves behind.
  */
 import fs from 'node:fs';
-import { NotAPlainFile, flushFileHere } from './filesystem-files.js';
+import { flushFileHere, linkIfAbsentHere, NotAPlainFile } from './files.js';
 
 export interface CreateJob {
   /** Where the file is made before it gets its name. */
@@ -42,7 +42,7 @@ export function createHere({ temp, path, bytes, accessTime, folder }: CreateJob)
       // Leaves: the object, whole, under its key, perhaps not for long: after a power failure the name may be
       // gone again. No one has been told that it is stored; who reads it before the flush below calls
       // `settle` before relying on it.
-      linked = linkIfAbsent(temp, path);
+      linked = linkIfAbsentHere(temp, path);
     } catch (error) {
       if (!NOT_LINKED.has((error as NodeJS.ErrnoException).code ?? '')) stored = 'unknown';
       throw error;
@@ -84,17 +84,6 @@ function writeDurably(path: string, bytes: Uint8Array, accessTimeMs: number): vo
     fs.fsyncSync(fd);
   } finally {
     fs.closeSync(fd);
-  }
-}
-
-/** False if the name is taken. */
-function linkIfAbsent(from: string, to: string): boolean {
-  try {
-    fs.linkSync(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
   }
 }
 

@@ -2,10 +2,10 @@
 import type { BigIntStats } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { absent, lstatExact } from './filesystem-files.js';
-import { NO_NAMES, readNames, type Names } from './filesystem-names.js';
+import { absent, lstatExact } from './files.js';
+import { NO_NAMES, readNames, type Names } from './names.js';
 import { SharedRun } from './shared-run.js';
-import { isKey, type KeyPage, type ListOptions } from './worm-store.js';
+import { isKey, type KeyPage, type ListOptions } from '../worm-store.js';
 
 /** The folder of unfinished objects. Its name is no key part, so nothing in it is ever a key. */
 export const TEMP = '.tmp';

@@ -1,6 +1,6 @@
 /** The threads that create objects of filesystem stores: a few, started when they are needed, for all stores of the process. */
 import { Worker } from 'node:worker_threads';
-import type { CreateJob, CreateResult } from './filesystem-create.js';
+import type { CreateJob, CreateResult } from './create.js';
 
 /** As many as libuv's pool has: a flush waits for the disk, not for a core. */
 const MAX_THREADS = 4;
@@ -37,7 +37,7 @@ function assign(): void {
 }
 
 function start(): Worker {
-  const worker = new Worker(new URL('./filesystem-create-worker.js', import.meta.url));
+  const worker = new Worker(new URL('./create-worker.js', import.meta.url));
   let cause: Error | undefined;
   worker.on('message', (result: CreateResult) => {
     const waiting = busy.get(worker);

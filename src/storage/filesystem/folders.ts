@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { OpenFolder } from './filesystem-create.js';
+import type { OpenFolder } from './create.js';
 import { SharedRun } from './shared-run.js';
 
 const open = promisify(fs.open);
