@@ -1,11 +1,12 @@
 /** All chains of a store, as one process writes and reads them. */
+import { segmentPrefix } from '../core/chain.js';
 import type { ChainHead } from '../core/chain.js';
 import { consistencyProof, equalBytes, inclusionProof, rootAt, verifyInclusion } from '../core/merkle.js';
 import { receiptOf } from '../core/receipt.js';
 import type { Receipt } from '../core/receipt.js';
 import type { Segment } from '../core/segment.js';
 import { hexEncode } from '#platform';
-import { boundCalls } from '../storage/bounded.js';
+import { boundCalls, within } from '../storage/bounded.js';
 import { LedgerError } from './errors.js';
 import { SegmentReader } from './reader.js';
 import { Sequencer } from './sequencer.js';
@@ -50,7 +51,8 @@ export class Ledger {
   /** The chain as the store has it now. @throws LedgerError chain_not_found, chain_halted; StoreError */
   async chain(chainId: string): Promise<OpenChain> {
     const sequencer = this.#chains.get(chainId) ?? this.#sequencer(chainId);
-    await sequencer.follow();
+    // While a commit is unsettled, what is known is all that is certain, and nobody knows for how long.
+    if (!sequencer.unsettled || sequencer.head === undefined) await this.#inTime(chainId, sequencer.follow());
     const { head, last } = sequencer;
     if (head === undefined || last === undefined) {
       // Asking for what is not there must not make this process remember it.
@@ -72,7 +74,9 @@ export class Ledger {
   }
 
   async entry(chainId: string, sequence: number): Promise<{ readonly segment: Segment; readonly at: number }> {
-    const { head } = await this.chain(chainId);
+    // An entry that is in the chain never moves: only for one behind the end the store is asked how far it goes.
+    const known = this.#chains.get(chainId)?.head;
+    const head = known !== undefined && sequence < known.size ? known : (await this.chain(chainId)).head;
     const entry = sequence < head.size ? await this.#sequencer(chainId).entryAt(sequence) : undefined;
     if (entry === undefined) throw new LedgerError('entry_not_found', `chain ${chainId} has no entry ${sequence}; it has ${head.size}`);
     return entry;
@@ -148,6 +152,12 @@ export class Ledger {
   async close(giveUp: Promise<void>): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#chains.values()].map((sequencer) => sequencer.close(giveUp)));
+  }
+
+  /** A reader is not kept waiting behind a commit that does not end. @throws StoreError */
+  #inTime<T>(chainId: string, work: Promise<T>): Promise<T> {
+    const { host, limits } = this.#context;
+    return within((ms, callback) => host.after(ms, callback), limits.answerWithinMs, 'list', segmentPrefix(chainId), work);
   }
 
   #sequencer(chainId: string): Sequencer {

@@ -220,6 +220,33 @@ describe('the signer', () => {
   });
 });
 
+describe('a reader', () => {
+  it('gets what is certain while a commit can not be settled, and is not kept waiting', async () => {
+    const { ledger, store } = open([]);
+    for (const id of ['a', 'b']) await append(ledger, id);
+    store.plan(...Array.from({ length: 50 }, (_, i) => ({ operation: 'create', call: i + 1, fault: 'hang' }) as const));
+    await expect(append(ledger, 'c')).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect((await ledger.entry(CHAIN, 1)).segment.firstSequence).toBe(1);
+    expect((await ledger.chain(CHAIN)).head.size).toBe(2);
+    await expect(ledger.entry(CHAIN, 2)).rejects.toMatchObject({ code: 'entry_not_found' });
+    await ledger.close(Promise.resolve());
+    await store.release();
+    await audit();
+  });
+
+  it('that came before the commit stuck is told so in time', async () => {
+    const { ledger, store } = open([], { callTimeoutMs: 10_000 });
+    await append(ledger, 'a');
+    store.plan({ operation: 'create', call: 1, fault: 'hang' });
+    const stuck = append(ledger, 'b');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await expect(ledger.chain(CHAIN)).rejects.toMatchObject({ message: expect.stringContaining('200 ms') as string });
+    await store.release();
+    await stuck;
+    expect((await audit()).envelopes).toHaveLength(2);
+  });
+});
+
 describe('limits and ids', () => {
   it('a full queue is answered at once, and what was accepted is in the chain', async () => {
     const { ledger, store } = open([{ operation: 'create', call: 1, fault: 'hang' }], { maxQueuedEntries: 10, callTimeoutMs: 5_000, answerWithinMs: 5_000 });
