@@ -13,7 +13,7 @@ import { CliError, messageOf } from './failure.js';
 import { IMPORTERS } from './import/formats.js';
 import { inputBytes, STDIN } from './import/input.js';
 import type { Importer, SourceItem } from './import/source.js';
-import { openClient } from './ledger-client.js';
+import { openClient } from './open-client.js';
 import { chainOption, entryId, integer, party, progressOption, repeated, withLedger } from './options.js';
 import type { LedgerOptions, PartyArgument } from './options.js';
 import { Progress } from './progress.js';

@@ -1,7 +1,7 @@
 /** `indelible chains`: what there is. */
 import { Command } from 'commander';
 import type { CliContext } from './command.js';
-import { openClient } from './ledger-client.js';
+import { openClient } from './open-client.js';
 import { withLedger } from './options.js';
 import type { LedgerOptions } from './options.js';
 import { table } from './terminal.js';

@@ -4,7 +4,7 @@ import { parseCheckpointText } from '../core/checkpoint.js';
 import { parseNote } from '../core/note.js';
 import { hexEncode } from '#platform';
 import type { CliContext } from './command.js';
-import { openClient } from './ledger-client.js';
+import { openClient } from './open-client.js';
 import { chainOption, withLedger } from './options.js';
 import type { LedgerOptions } from './options.js';
 import { safeLines } from './terminal.js';

@@ -3,7 +3,7 @@ import { Argument, Command, Option } from 'commander';
 import type { CliContext } from './command.js';
 import { entryDetails } from './entry-text.js';
 import { CliError } from './failure.js';
-import { openClient } from './ledger-client.js';
+import { openClient } from './open-client.js';
 import { chainOption, entryId, sequence, withLedger } from './options.js';
 import type { LedgerOptions } from './options.js';
 

@@ -1,7 +1,7 @@
 /** `indelible keys`: the public keys, in the forms in which people hand them on. */
 import { Command, Option } from 'commander';
 import type { CliContext } from './command.js';
-import { openClient } from './ledger-client.js';
+import { openClient } from './open-client.js';
 import { chainOption, withLedger } from './options.js';
 import type { LedgerOptions } from './options.js';
 import { fields } from './terminal.js';

@@ -4,7 +4,6 @@
  */
 import type { Receipt } from '../core/receipt.js';
 import type { SearchPage, SearchQuery } from '../search/search-index.js';
-import type { LedgerOptions } from './options.js';
 
 export interface ClientItem {
   readonly entryId: string;
@@ -88,14 +87,4 @@ export interface LedgerClient {
   keys(chainId: string | undefined): Promise<KeysView>;
   search(query: SearchQuery): Promise<SearchPage>;
   close(): Promise<void>;
-}
-
-/** @param intent `append` makes a ledger where there is none; to read one it must exist */
-export async function openClient(options: LedgerOptions, intent: 'append' | 'read'): Promise<LedgerClient> {
-  if (options.url !== undefined && options.dataDir === undefined) {
-    const { HttpClient } = await import('./http-client.js');
-    return new HttpClient(options.url, options.token);
-  }
-  const { EmbeddedClient } = await import('./embedded-client.js');
-  return EmbeddedClient.open(options.dataDir, intent);
 }

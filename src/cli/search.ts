@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { SearchDocument, SearchQuery } from '../search/search-index.js';
 import type { CliContext } from './command.js';
-import { openClient } from './ledger-client.js';
+import { openClient } from './open-client.js';
 import { chainOption, integer, withLedger } from './options.js';
 import type { LedgerOptions } from './options.js';
 import { counted, table } from './terminal.js';

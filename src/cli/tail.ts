@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import type { CliContext } from './command.js';
 import { entryLine } from './entry-text.js';
-import { openClient } from './ledger-client.js';
+import { openClient } from './open-client.js';
 import type { LedgerClient } from './ledger-client.js';
 import { chainOption, integer, withLedger } from './options.js';
 import type { LedgerOptions } from './options.js';
