@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { Tokens } from './access/tokens.js';
 import type { Config } from './config.js';
 import { dataPaths } from './data-paths.js';
+import { exportFolder } from './evidence/export-folder.js';
 import { ExportJobs } from './evidence/exports.js';
 import type { Readiness } from './http/deps.js';
 import type { Metrics } from './http/metrics.js';
@@ -162,9 +163,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
       marks: { folder: new MarkFolder(dataPaths(config.dataDir).marks), signer },
       maxSynchronous: DEFAULT_LIMITS.maxVerifyEntries,
     });
-    // A folder of its own, because several services may share the data folder.
     const exports = await ExportJobs.open({
-      folder: join(dataPaths(config.dataDir).exports, newWriterId()),
+      folder: await exportFolder(dataPaths(config.dataDir).exports),
       store,
       trust,
       hashes: (chainId) => opened.index.hashes(chainId),
