@@ -10,6 +10,10 @@ interface Waiting {
   readonly resolve: (result: CreateResult) => void;
 }
 
+/** What a thread is given its bytes in, again and again: a copy each time would stay until its collector runs. */
+const memories = new WeakMap<Worker, SharedArrayBuffer>();
+const LEAST_MEMORY = 1 << 20;
+
 const idle: Worker[] = [];
 const busy = new Map<Worker, Waiting>();
 const queue: Waiting[] = [];
@@ -30,10 +34,20 @@ function assign(): void {
     busy.set(worker, waiting);
     // The process waits for a create, and not for a thread that has none.
     worker.ref();
-    // A view is sent with all of the memory it lies in; a copy is just as long as the object, and is given away.
-    const bytes = Uint8Array.from(waiting.job.bytes);
-    worker.postMessage({ ...waiting.job, bytes }, [bytes.buffer]);
+    worker.postMessage({ ...waiting.job, bytes: lend(worker, waiting.job.bytes) });
   }
+}
+
+/** The bytes where the thread can read them; good until it answers. */
+function lend(worker: Worker, bytes: Uint8Array): Uint8Array {
+  let memory = memories.get(worker);
+  if (memory === undefined || memory.byteLength < bytes.length) {
+    memory = new SharedArrayBuffer(Math.max(LEAST_MEMORY, 2 ** Math.ceil(Math.log2(bytes.length))));
+    memories.set(worker, memory);
+  }
+  const lent = new Uint8Array(memory, 0, bytes.length);
+  lent.set(bytes);
+  return lent;
 }
 
 function start(): Worker {
