@@ -55,7 +55,7 @@ export class Exchange {
   /** As `send`, for the hot path: JSON that is ASCII only, so its length is known and it needs no transcoding. */
   sendAscii(status: number, body: string | Buffer, location: string | undefined): void {
     const { res } = this;
-    const headers = ['content-type', 'application/json', 'content-length', String(body.length), 'x-request-id', this.id];
+    const headers = ['content-type', 'application/json', 'cache-control', 'no-store', 'content-length', String(body.length), 'x-request-id', this.id];
     if (location !== undefined) headers.push('location', location);
     res.writeHead(status, headers);
     if (typeof body === 'string') res.end(body, 'latin1');

@@ -26,6 +26,7 @@ describe('appending one event', () => {
     const answer = await server.send('POST', '/v1/chains/one/entries', { body: event(1) });
     expect(answer.status).toBe(201);
     expect(answer.headers.location).toBe('/v1/chains/one/entries/0');
+    expect(answer.headers['cache-control']).toBe('no-store');
     expectValid(answer.json as unknown as Receipt);
     const found = await server.send('GET', '/v1/chains/one/entries/0');
     expect(found.json['entry']).toMatchObject({ event: event(1) });
