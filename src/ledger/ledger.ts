@@ -1,12 +1,11 @@
 /** All chains of a store, as one process writes and reads them. */
-import { segmentPrefix } from '../core/chain.js';
 import type { ChainHead } from '../core/chain.js';
 import { consistencyProof, equalBytes, inclusionProof, rootAt, verifyInclusion } from '../core/merkle.js';
 import { receiptOf } from '../core/receipt.js';
 import type { Receipt } from '../core/receipt.js';
 import type { Segment } from '../core/segment.js';
 import { hexEncode } from '#platform';
-import { boundCalls, within } from '../storage/bounded.js';
+import { boundCalls } from '../storage/bounded.js';
 import { LedgerError } from './errors.js';
 import { SegmentReader } from './reader.js';
 import { Sequencer } from './sequencer.js';
@@ -51,8 +50,7 @@ export class Ledger {
   /** The chain as the store has it now. @throws LedgerError chain_not_found, chain_halted; StoreError */
   async chain(chainId: string): Promise<OpenChain> {
     const sequencer = this.#chains.get(chainId) ?? this.#sequencer(chainId);
-    // While a commit is unsettled, what is known is all that is certain, and nobody knows for how long.
-    if (!sequencer.unsettled || sequencer.head === undefined) await this.#inTime(chainId, sequencer.follow());
+    await sequencer.follow();
     const { head, last } = sequencer;
     if (head === undefined || last === undefined) {
       // Asking for what is not there must not make this process remember it.
@@ -152,12 +150,6 @@ export class Ledger {
   async close(giveUp: Promise<void>): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#chains.values()].map((sequencer) => sequencer.close(giveUp)));
-  }
-
-  /** A reader is not kept waiting behind a commit that does not end. @throws StoreError */
-  #inTime<T>(chainId: string, work: Promise<T>): Promise<T> {
-    const { host, limits } = this.#context;
-    return within((ms, callback) => host.after(ms, callback), limits.answerWithinMs, 'list', segmentPrefix(chainId), work);
   }
 
   #sequencer(chainId: string): Sequencer {

@@ -187,12 +187,17 @@ export class Sequencer {
     });
   }
 
-  /** Takes in what other processes appended. @throws LedgerError, StoreError */
+  /**
+   * Takes in what other processes appended. While a commit is unsettled, what is known is all that is certain,
+   * and a reader is not kept waiting behind one that does not end. @throws LedgerError, StoreError
+   */
   async follow(): Promise<void> {
-    await this.#exclusive(async () => {
+    if (this.#unsettled && this.#head !== undefined) return;
+    const following = this.#exclusive(async () => {
       await this.#ready();
       await this.#adoptFollowing();
     });
+    await this.#inTime(following);
   }
 
   /**
@@ -402,12 +407,17 @@ export class Sequencer {
   /** Finds the head if it is not known, and sees to it that the index follows. */
   async #ready(): Promise<void> {
     if (this.#head !== undefined) return;
-    const { host, limits } = this.#context;
     // State is set only after the search has answered in time: a late one must not move the head.
-    const { head, last } = await within((ms, callback) => host.after(ms, callback), limits.answerWithinMs, 'list', segmentPrefix(this.chainId), this.#find());
+    const { head, last } = await this.#inTime(this.#find());
     this.#head = head;
     this.#last = last;
     if (!this.indexed) this.#startCatchUp();
+  }
+
+  /** @throws StoreError when the time is over within which callers are answered */
+  #inTime<T>(work: Promise<T>): Promise<T> {
+    const { host, limits } = this.#context;
+    return within((ms, callback) => host.after(ms, callback), limits.answerWithinMs, 'list', segmentPrefix(this.chainId), work);
   }
 
   async #find(): Promise<FoundHead> {
