@@ -1,4 +1,4 @@
-/** A worker thread of CreateThreads: one create after another. */
+/** A worker thread of create-threads.ts: one create after another. */
 import { parentPort } from 'node:worker_threads';
 import { createHere } from './create.js';
 import type { CreateJob } from './create.js';

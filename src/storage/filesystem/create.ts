@@ -5,6 +5,8 @@
  */
 import fs from 'node:fs';
 import { flushFileHere, linkIfAbsentHere, NotAPlainFile } from './files.js';
+import { assertInPlace } from './folders.js';
+import type { OpenFolder } from './folders.js';
 
 export interface CreateJob {
   /** Where the file is made before it gets its name. */
@@ -13,14 +15,8 @@ export interface CreateJob {
   readonly bytes: Uint8Array;
   /** Milliseconds since 1970: until when the object is retained. */
   readonly accessTime: number;
+  /** That of `path`, held open by whoever asks. */
   readonly folder: OpenFolder;
-}
-
-/** The folder of `path`, held open by whoever asks. */
-export interface OpenFolder {
-  readonly fd: number;
-  readonly path: string;
-  readonly inode: bigint;
 }
 
 export type CreateResult =
@@ -52,7 +48,7 @@ export function createHere({ temp, path, bytes, accessTime, folder }: CreateJob)
     if (!linked) flushFileHere(path);
     // Leaves: the object. It is durable now, only the answer is missing; a second try says `exists`.
     fs.fsyncSync(folder.fd);
-    assertInPlace(folder);
+    assertInPlace(folder, fs.lstatSync(folder.path, { bigint: true }));
     return { outcome: linked ? 'created' : 'exists' };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
@@ -61,14 +57,6 @@ export function createHere({ temp, path, bytes, accessTime, folder }: CreateJob)
     // The object does not need its second name any more. What can't be removed stays for the next start.
     unlinkIfThere(temp);
   }
-}
-
-/**
- * Names are created by path, the flush goes by handle. If somebody has put another folder in this place (a
- * restored backup, a remount), the flush has vouched for names that lie elsewhere.
- */
-function assertInPlace({ path, inode }: OpenFolder): void {
-  if (fs.lstatSync(path, { bigint: true }).ino !== inode) throw new Error(`${path} was replaced while it was in use`);
 }
 
 /**

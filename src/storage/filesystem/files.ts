@@ -1,4 +1,7 @@
-/** The system calls a filesystem store is made of, as promises: the callback API is cheaper than fs.promises. */
+/**
+ * The system calls a filesystem store is made of: as promises (the callback API is cheaper than fs.promises), and, what
+ * ends in "Here", on the thread that calls and in one go.
+ */
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 
@@ -19,7 +22,7 @@ export function lstatExact(path: string): Promise<fs.BigIntStats> {
   return lstat(path, { bigint: true });
 }
 
-/** False if the name is taken. Like all that ends in "Here": on this thread, and in one go. */
+/** False if the name is taken. */
 export function linkIfAbsentHere(from: string, to: string): boolean {
   try {
     fs.linkSync(from, to);

@@ -5,7 +5,6 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { OpenFolder } from './create.js';
 import { SharedRun } from './shared-run.js';
 
 const open = promisify(fs.open);
@@ -23,6 +22,22 @@ const MAX_OPEN = 128;
 /** The folder at a path is no longer the one we hold open: what was flushed is not what is visible. */
 export class FolderReplaced extends Error {
   override readonly name = 'FolderReplaced';
+}
+
+export interface OpenFolder {
+  readonly fd: number;
+  readonly path: string;
+  readonly inode: bigint;
+}
+
+/**
+ * Names are created by path, the flush goes by handle. If somebody has put another folder in this place (a
+ * restored backup, a remount), the flush would vouch for names that lie elsewhere.
+ * @param now what the path names now
+ * @throws FolderReplaced
+ */
+export function assertInPlace({ path, inode }: OpenFolder, now: fs.BigIntStats): void {
+  if (now.ino !== inode) throw new FolderReplaced(`${path} was replaced while it was in use`);
 }
 
 export class Folder {
@@ -53,11 +68,9 @@ export class Folder {
   }
 
   async #flush(): Promise<void> {
-    // Names are created by path, the flush goes by handle. If somebody has put another folder in this
-    // place (a restored backup, a remount), the flush would vouch for names that lie elsewhere. The look
-    // costs nothing: it runs beside the flush.
+    // The look costs nothing: it runs beside the flush.
     const [now] = await Promise.all([lstat(this.path, { bigint: true }), fsync(this.#fd)]);
-    if (now.ino !== this.#inode) throw new FolderReplaced(`${this.path} was replaced while it was in use`);
+    assertInPlace(this.handle, now);
   }
 
   /** For `createHere`; good while it is in use. */

@@ -1,4 +1,4 @@
-/** Reads one large folder and ends. See filesystem-names.ts. */
+/** Reads one large folder and ends. See names.ts. */
 import { readdirSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { keyNames, READ_OPTIONS, type NamesMessage } from './names.js';
