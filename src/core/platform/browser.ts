@@ -35,10 +35,6 @@ export function quick(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
-export function copyInto(bytes: Uint8Array, start: number, end: number, target: Uint8Array, offset: number): void {
-  target.set(bytes.subarray(start, end), offset);
-}
-
 export function sha256Hex(bytes: Uint8Array): string {
   return bytesToHex(nobleSha256(bytes));
 }

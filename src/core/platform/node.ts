@@ -41,14 +41,9 @@ export function binarySlice(bytes: Uint8Array, start: number, end: number): stri
   return (bytes as Latin1Buffer).latin1Slice(start, end);
 }
 
-/** The same bytes, not copied, in the form on which `indexOf`, `binarySlice` and `copyInto` are quick. */
+/** The same bytes, not copied, in the form on which `indexOf` and `binarySlice` are quick. */
 export function quick(bytes: Uint8Array): Uint8Array {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
-/** Copies bytes[start, end) to `offset` of `target`; both are ones that `quick` or `allocate` made. */
-export function copyInto(bytes: Uint8Array, start: number, end: number, target: Uint8Array, offset: number): void {
-  (bytes as Buffer).copy(target, offset, start, end);
 }
 
 /** What Buffer.write and Buffer.toString come down to, without the way there. */
