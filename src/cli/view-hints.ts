@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { dataPaths } from '../data-paths.js';
 import type { LeafHints } from '../verification/localise.js';
+import { leafHints } from '../view/leaf-hints.js';
 import type { View } from '../view/view.js';
 
 export interface OpenHints extends LeafHints {
@@ -19,9 +20,7 @@ export function openHints(dataDir: string): OpenHints {
     async leafHashes(chainId, firstSequence, count) {
       opened ??= openView(file);
       const view = await opened;
-      if (view === undefined) return undefined;
-      const { leafHints } = await import('../view/leaf-hints.js');
-      return leafHints({ view }).leafHashes(chainId, firstSequence, count);
+      return view === undefined ? undefined : leafHints({ view }).leafHashes(chainId, firstSequence, count);
     },
     close: async () => (await opened)?.close(),
   };
