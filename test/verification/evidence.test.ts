@@ -3,22 +3,11 @@ import { checkpointText } from '#indelible/core/checkpoint.js';
 import { EMPTY_ROOT } from '#indelible/core/merkle.js';
 import { formatNote, noteKey } from '#indelible/core/note.js';
 import { receiptOf } from '#indelible/core/receipt.js';
-import type { StoreReader } from '#indelible/storage/worm-store.js';
 import { readEvidence } from '#indelible/verification/evidence.js';
-import type { VerificationReport } from '#indelible/verification/report.js';
-import { verifyChain } from '#indelible/verification/verify-chain.js';
 import type { VerifyChainOptions } from '#indelible/verification/verify-chain.js';
-import { buildSegments, storeObjects, TEST_DEPLOYMENT, TEST_KEY, TestKey } from '../support/chain-builder.js';
+import { buildSegments, TEST_DEPLOYMENT, TEST_KEY, TestKey } from '../support/chain-builder.js';
 import { storeOf } from '../support/stores.js';
-
-const chainId = 'orders';
-const segments = buildSegments({ chainId, counts: [4, 1, 7, 2, 3, 3] });
-const size = segments.at(-1)!.head.size;
-const objects = storeObjects([segments]);
-
-function verify(store: StoreReader, options: Partial<VerifyChainOptions> = {}): Promise<VerificationReport> {
-  return verifyChain({ store, chainId, ...options });
-}
+import { chainId, objects, segments, size, verify } from './orders.js';
 
 describe('evidence from outside', () => {
   const store = storeOf(objects);

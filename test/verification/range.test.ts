@@ -1,21 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { segmentKey } from '#indelible/core/chain.js';
-import type { StoreReader } from '#indelible/storage/worm-store.js';
-import type { VerificationReport } from '#indelible/verification/report.js';
-import { verifyChain } from '#indelible/verification/verify-chain.js';
-import type { VerifyChainOptions } from '#indelible/verification/verify-chain.js';
-import { buildSegments, storeObjects } from '../support/chain-builder.js';
+import { buildSegments } from '../support/chain-builder.js';
 import type { MemoryStore } from '../support/memory-store.js';
 import { storeOf } from '../support/stores.js';
-
-const chainId = 'orders';
-const segments = buildSegments({ chainId, counts: [4, 1, 7, 2, 3, 3] });
-const size = segments.at(-1)!.head.size;
-const objects = storeObjects([segments]);
-
-function verify(store: StoreReader, options: Partial<VerifyChainOptions> = {}): Promise<VerificationReport> {
-  return verifyChain({ store, chainId, ...options });
-}
+import { chainId, objects, segments, size, verify } from './orders.js';
 
 describe('a part of a chain', () => {
   test('is verified in whole segments, and the report says which entries that were', async () => {

@@ -1,21 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { formatVkey, noteKey } from '#indelible/core/note.js';
-import type { StoreReader } from '#indelible/storage/worm-store.js';
-import type { VerificationReport } from '#indelible/verification/report.js';
 import { parsePublicKeys } from '#indelible/verification/trust.js';
-import { verifyChain } from '#indelible/verification/verify-chain.js';
-import type { VerifyChainOptions } from '#indelible/verification/verify-chain.js';
 import { buildSegments, storeObjects, TEST_DEPLOYMENT, TEST_KEY, TestKey } from '../support/chain-builder.js';
 import { storeOf } from '../support/stores.js';
-
-const chainId = 'orders';
-const segments = buildSegments({ chainId, counts: [4, 1, 7, 2, 3, 3] });
-const size = segments.at(-1)!.head.size;
-const objects = storeObjects([segments]);
-
-function verify(store: StoreReader, options: Partial<VerifyChainOptions> = {}): Promise<VerificationReport> {
-  return verifyChain({ store, chainId, ...options });
-}
+import { chainId, objects, size, verify } from './orders.js';
 
 describe('trust', () => {
   const forger = new TestKey(99);
