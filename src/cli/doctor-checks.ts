@@ -177,10 +177,10 @@ async function diskCheck(dir: string): Promise<Answer> {
 }
 
 function settingsCheck(config: Config): Answer {
-  const changed = describeSettings().flatMap(({ name, variable, default: fallback }) => {
+  const changed = describeSettings().flatMap(({ name, variable, default: fallback, secret }) => {
     const value = config[name];
     if (value === undefined || String(value) === fallback) return [];
-    return [`${variable}=${name === 'adminToken' ? '(set)' : String(value)}`];
+    return [`${variable}=${secret ? '(set)' : String(value)}`];
   });
   return ok(changed.length === 0 ? 'all at their defaults' : `${changed.join(' ')}; the rest at their defaults`);
 }

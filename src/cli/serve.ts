@@ -5,15 +5,12 @@ import type { Config, ConfigInput, SettingDescription } from '../config.js';
 import type { CliContext } from './command.js';
 import { table } from './terminal.js';
 
-/** Not on the command line: other users of the machine can read it there. */
-const NOT_AN_OPTION: ReadonlySet<keyof Config> = new Set(['adminToken']);
-
 export function command(context: CliContext): Command {
   const serve = new Command('serve')
     .description('Run the service over HTTP until SIGTERM or SIGINT; accepted appends are finished first, a second signal ends it at once.')
     .usage('[options]');
   for (const setting of describeSettings()) {
-    if (NOT_AN_OPTION.has(setting.name)) continue;
+    if (setting.secret) continue;
     serve.addOption(new Option(`--${kebab(setting.name)} <value>`, setting.description).hideHelp());
   }
   return serve.addHelpText('after', () => settingsHelp()).action((options: ConfigInput) => run(context, loadConfig(process.env, options)));
@@ -58,8 +55,8 @@ function settingsHelp(): string {
   return `\nSettings:\n${table([['option', 'variable', 'default', 'meaning'], ...rows], '  ')}\n\n${file}`;
 }
 
-function optionOf({ name }: SettingDescription): string {
-  return NOT_AN_OPTION.has(name) ? '-' : `--${kebab(name)}`;
+function optionOf({ name, secret }: SettingDescription): string {
+  return secret ? '-' : `--${kebab(name)}`;
 }
 
 function kebab(name: string): string {
