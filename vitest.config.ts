@@ -5,6 +5,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Against real servers: vitest.services.config.ts.
+    exclude: ['test/services/**'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',

@@ -1,0 +1,156 @@
+// @ts-check
+/**
+ * Real servers for tests and for a laptop without a container engine: where they are installed, how one is started,
+ * waited for and ended. Each server has a file of its own beside this one, with `install()` and `start()`.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, mkdtempSync } from 'node:fs';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Kept between runs: a server is installed once. @param {string} name @returns {Promise<string>} */
+export async function cacheFolder(name) {
+  const folder = join(process.env['INDELIBLE_SERVICES_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'indelible-services'), name);
+  await mkdir(folder, { recursive: true });
+  return folder;
+}
+
+/** A new folder for one server's data and log. @param {string} name */
+export function scratchFolder(name) {
+  return mkdtempSync(join(tmpdir(), `indelible-${name}-`));
+}
+
+/** A port nobody listens on now, on loopback. @returns {Promise<number>} */
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no address');
+  return address.port;
+}
+
+/**
+ * Runs a command to its end and gives its standard output. @throws Error with what it said, if it fails
+ * @param {string} command @param {readonly string[]} args
+ * @param {{ cwd?: string, env?: Readonly<Record<string, string | undefined>>, input?: string }} [options]
+ * @returns {Promise<string>}
+ */
+export async function run(command, args, { cwd, env, input } = {}) {
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+  let out = '';
+  let err = '';
+  child.stdout.setEncoding('utf8').on('data', (/** @type {string} */ text) => (out += text));
+  child.stderr.setEncoding('utf8').on('data', (/** @type {string} */ text) => (err += text));
+  child.stdin.end(input ?? '');
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${String(code)}: ${err.slice(-2_000) || out.slice(-2_000)}`);
+  return out;
+}
+
+/**
+ * @typedef {object} ServerOptions
+ * @property {string} name
+ * @property {string} command
+ * @property {readonly string[]} args
+ * @property {string} folder its log is written there; it is the working folder, too
+ * @property {Readonly<Record<string, string | undefined>>} [env]
+ * @property {number} [uid] runs as this user (Elasticsearch refuses root)
+ * @property {() => Promise<boolean>} ready asked until it says true; what it throws means "not yet"
+ * @property {number} [readyMs]
+ */
+
+/** One server process that this one has started, and ends: by its id, never by its name. */
+export class Server {
+  /** @type {ServerOptions} */ #options;
+  /** @type {import('node:child_process').ChildProcess | undefined} */ #child;
+
+  /** @param {ServerOptions} options */
+  constructor(options) {
+    this.#options = options;
+    // Whatever way the parent ends, its servers end with it.
+    process.once('exit', () => this.#signal('SIGKILL'));
+  }
+
+  get logFile() {
+    return join(this.#options.folder, `${this.#options.name}.log`);
+  }
+
+  get pid() {
+    return this.#child?.pid;
+  }
+
+  /** Starts it, also again after `stop` or `kill`; returns once it answers. */
+  async start() {
+    const { name, command, args, folder, env, uid, ready, readyMs = 120_000 } = this.#options;
+    const child = spawn(command, args, { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true, ...(uid !== undefined && { uid }) });
+    this.#child = child;
+    const log = createWriteStream(this.logFile, { flags: 'a' });
+    child.stdout?.pipe(log, { end: false });
+    child.stderr?.pipe(log, { end: false });
+    /** @type {unknown} */ let failure;
+    child.once('error', (error) => (failure = error));
+    const deadline = Date.now() + readyMs;
+    for (;;) {
+      if (failure !== undefined || child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
+        const said = await readFile(this.logFile, 'utf8').catch(() => '');
+        await this.kill();
+        throw new Error(`${name} did not come up: ${failure instanceof Error ? failure.message : said.slice(-2_000)}`);
+      }
+      if (await ready().catch(() => false)) return;
+      await sleep(100);
+    }
+  }
+
+  /** Asks it to end and waits; after 20 seconds it is killed. */
+  async stop() {
+    await this.#end('SIGTERM');
+  }
+
+  /** As a crash would. */
+  async kill() {
+    await this.#end('SIGKILL');
+  }
+
+  /** It hangs, as a network would make it seem, until `resume`. */
+  pause() {
+    this.#signal('SIGSTOP');
+  }
+
+  resume() {
+    this.#signal('SIGCONT');
+  }
+
+  /** Ends it and removes its folder. */
+  async dispose() {
+    await this.kill();
+    await rm(this.#options.folder, { recursive: true, force: true });
+  }
+
+  /** @param {NodeJS.Signals} signal */
+  async #end(signal) {
+    const child = this.#child;
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const closed = once(child, 'exit');
+    this.#signal(signal);
+    const killer = setTimeout(() => this.#signal('SIGKILL'), 20_000);
+    await closed;
+    clearTimeout(killer);
+  }
+
+  /** To it and all it has started. @param {NodeJS.Signals} signal */
+  #signal(signal) {
+    const child = this.#child;
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    try {
+      process.kill(-child.pid, signal);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+}

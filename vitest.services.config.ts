@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+// Against real servers, which each test file starts and ends (scripts/services/). One file at a time: they
+// share one machine, and some measure nothing but wait for what a busy one does late.
+export default defineConfig({
+  test: {
+    include: ['test/services/**/*.test.ts'],
+    testTimeout: 120_000,
+    hookTimeout: 600_000,
+    pool: 'forks',
+    fileParallelism: false,
+  },
+});
