@@ -24,6 +24,7 @@ export class Ledger {
   readonly #context: SequencerContext;
   readonly #chains = new Map<string, Sequencer>();
   readonly #listeners = new Map<string, Set<CommitListener>>();
+  readonly #allListeners = new Set<CommitListener>();
   #closed = false;
 
   constructor(context: Omit<SequencerContext, 'reader'>) {
@@ -38,6 +39,7 @@ export class Ledger {
       onCommitted: (segment, own) => {
         context.onCommitted(segment, own);
         for (const listener of this.#listeners.get(segment.chainId) ?? []) listener(segment);
+        for (const listener of this.#allListeners) listener(segment);
       },
     };
   }
@@ -144,6 +146,12 @@ export class Ledger {
       listeners.delete(listener);
       if (listeners.size === 0) this.#listeners.delete(chainId);
     };
+  }
+
+  /** Calls `listener` with each segment that becomes part of any chain from now on. The result ends it. */
+  onSegment(listener: CommitListener): () => void {
+    this.#allListeners.add(listener);
+    return () => this.#allListeners.delete(listener);
   }
 
   /** Finishes what was accepted; after `giveUp`, leaves commits unsettled. */
