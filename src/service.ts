@@ -104,6 +104,7 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
     },
     retention,
     onCommitted: (segment, own) => metrics?.segment(segment.count, own),
+    onFinding: (finding) => log.error({ finding }, `security finding: ${finding.code}`),
     onTrouble: (chainId, error) => {
       const halted = error instanceof LedgerError && error.code === 'chain_halted';
       log[halted ? 'error' : 'warn']({ chainId, err: error }, halted ? 'chain halted' : 'commit trouble');

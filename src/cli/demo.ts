@@ -15,7 +15,7 @@ import type { Receipt } from '../core/receipt.js';
 import { dataPaths } from '../data-paths.js';
 import { openLedger } from '../service.js';
 import type { OpenLedger } from '../service.js';
-import { firstSequenceCovering } from '../ledger/head.js';
+import { firstSequencesCovering } from '../ledger/head.js';
 import { readEvidence } from '../verification/evidence.js';
 import type { Evidence } from '../verification/evidence.js';
 import type { VerificationReport } from '../verification/report.js';
@@ -218,7 +218,7 @@ class Demo {
 
   async #segmentOf(chainId: string, sequence: number): Promise<string> {
     const store = await openStore({ kind: 'filesystem', root: dataPaths(this.#dir).worm });
-    const first = await firstSequenceCovering(store, chainId, sequence);
+    const [first] = await firstSequencesCovering(store, chainId, sequence);
     await store.close();
     return join(dataPaths(this.#dir).worm, segmentKey(chainId, first ?? 0));
   }

@@ -124,7 +124,7 @@ export function verifySegment(
     readonly deployment: string;
     readonly chainId: string;
     readonly firstSequence: number;
-    readonly before?: ChainHead;
+    readonly before?: ChainHead | undefined;
   },
   keys: readonly NoteKey[],
 ): VerifiedSegment | InvalidSegment {
@@ -209,7 +209,7 @@ export function verifySegment(
 /** Is this object what its key and its predecessor say? */
 function placeFault(
   { header, headerText, starts }: SegmentParts,
-  { chainId, firstSequence, before }: { chainId: string; firstSequence: number; before?: ChainHead },
+  { chainId, firstSequence, before }: { chainId: string; firstSequence: number; before?: ChainHead | undefined },
 ): SegmentFault | undefined {
   if (header.chainId !== chainId) return fault('foreign_object', `the segment is of chain ${JSON.stringify(header.chainId)}`);
   if (header.firstSequence !== firstSequence) {

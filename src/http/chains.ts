@@ -36,19 +36,22 @@ export const chainsRoute: Route = defineRoute({
         next = chains.at(-1)?.chainId ?? null;
         break;
       }
-      chains.push(await stateOf(ledger, chainId));
+      const state = await stateOf(ledger, chainId);
+      if (state !== undefined) chains.push(state);
     }
     exchange.json(200, JSON.stringify({ chains, next }));
   },
 });
 
-async function stateOf(ledger: Ledger, chainId: string): Promise<ChainState> {
+/** `undefined`: a name alone makes no chain. */
+async function stateOf(ledger: Ledger, chainId: string): Promise<ChainState | undefined> {
   try {
     const { head } = await ledger.chain(chainId);
     return { chainId, state: 'open', size: head.size, lastReceivedAt: head.lastReceivedAt };
   } catch (error) {
     // One chain in trouble must not hide the others.
     if (error instanceof LedgerError && error.code === 'chain_halted') return { chainId, state: 'halted', detail: error.message };
+    if (error instanceof LedgerError && error.code === 'chain_not_found') return undefined;
     throw error;
   }
 }

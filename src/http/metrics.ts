@@ -3,7 +3,7 @@
  * number of series is bounded and the page may be public.
  */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { WormStore } from '../storage/worm-store.js';
+import type { CreateOutcome, WormStore } from '../storage/worm-store.js';
 import { Tally, Timings } from './timings.js';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -56,11 +56,13 @@ export class Metrics {
 
   /** The store, with its `create` timed. */
   measured(store: WormStore): WormStore {
-    const create: WormStore['create'] = async (key, bytes, retention) => {
+    const createOver = store.createOver?.bind(store);
+    const contested = store.contested?.bind(store);
+    const timed = async (call: () => Promise<CreateOutcome>): Promise<CreateOutcome> => {
       const started = performance.now();
       let outcome = 'failed';
       try {
-        const result = await store.create(key, bytes, retention);
+        const result = await call();
         outcome = result.outcome;
         return result;
       } finally {
@@ -71,9 +73,11 @@ export class Metrics {
       kind: store.kind,
       location: store.location,
       versioned: store.versioned,
-      create,
+      create: (key, bytes, retention) => timed(() => store.create(key, bytes, retention)),
+      ...(createOver !== undefined && { createOver: (key, over, bytes, retention) => timed(() => createOver(key, over, bytes, retention)) }),
+      ...(contested !== undefined && { contested }),
       read: (key, versionId) => store.read(key, versionId),
-      versions: (key) => store.versions(key),
+      versions: (key, options) => store.versions(key, options),
       list: (prefix, options) => store.list(prefix, options),
       strays: (prefix) => store.strays(prefix),
       settle: (prefix) => store.settle(prefix),

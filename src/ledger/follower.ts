@@ -7,6 +7,7 @@
  * again, with pauses that grow; nothing is ever skipped. Appends never wait for any of it.
  */
 import type { Segment } from '../core/segment.js';
+import { LedgerError } from './errors.js';
 import type { Host } from './host.js';
 import type { Ledger } from './ledger.js';
 
@@ -158,12 +159,22 @@ export class ChainFollower {
       try {
         for await (const chainId of ledger.reader.chains()) {
           if (this.#isClosed()) return;
-          if (this.#options.mine?.(chainId) ?? true) this.wake(chainId, (await ledger.chain(chainId)).head.size);
+          if (this.#options.mine?.(chainId) ?? true) await this.#look(chainId);
         }
       } catch (error) {
         onTrouble(undefined, error);
       }
       await this.#pause(lookEveryMs);
+    }
+  }
+
+  /** One chain in trouble must not keep the others from being looked at. */
+  async #look(chainId: string): Promise<void> {
+    try {
+      this.wake(chainId, (await this.#options.ledger.chain(chainId)).head.size);
+    } catch (error) {
+      // A name alone makes no chain: somebody put junk there.
+      if (!(error instanceof LedgerError && error.code === 'chain_not_found')) this.#options.onTrouble(chainId, error);
     }
   }
 

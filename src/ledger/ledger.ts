@@ -1,5 +1,6 @@
 /** All chains of a store, as one process writes and reads them. */
 import type { ChainHead } from '../core/chain.js';
+import type { Finding } from '../core/findings.js';
 import { consistencyProof, equalBytes, inclusionProof, rootAt, verifyInclusion } from '../core/merkle.js';
 import { receiptOf } from '../core/receipt.js';
 import type { Receipt } from '../core/receipt.js';
@@ -10,6 +11,8 @@ import { LedgerError } from './errors.js';
 import { SegmentReader } from './reader.js';
 import { Sequencer } from './sequencer.js';
 import type { AppendedEntry, AppendItem, SequencerContext } from './sequencer.js';
+
+const MAX_TOLD = 10_000;
 
 export type CommitListener = (segment: Segment) => void;
 
@@ -24,18 +27,20 @@ export class Ledger {
   readonly #context: SequencerContext;
   readonly #chains = new Map<string, Sequencer>();
   readonly #listeners = new Map<string, Set<CommitListener>>();
+  readonly #told = new Set<string>();
   readonly #allListeners = new Set<CommitListener>();
   #closed = false;
 
   constructor(context: Omit<SequencerContext, 'reader'>) {
     const store = boundCalls(context.store, (ms, callback) => context.host.after(ms, callback), context.limits.callTimeoutMs);
-    this.reader = new SegmentReader(store, context.trust);
+    this.reader = new SegmentReader(store, context.trust, (finding) => this.#tellOnce(finding, context));
     this.#context = {
       ...context,
       store,
       reader: this.reader,
       retention: () => context.retention(),
       onTrouble: (chainId, error) => context.onTrouble(chainId, error),
+      onFinding: (finding) => this.#tellOnce(finding, context),
       onCommitted: (segment, own) => {
         context.onCommitted(segment, own);
         for (const listener of this.#listeners.get(segment.chainId) ?? []) listener(segment);
@@ -60,6 +65,11 @@ export class Ledger {
       throw new LedgerError('chain_not_found', `there is no chain ${chainId}`);
     }
     return { head, last };
+  }
+
+  /** See {@link Sequencer.offer}. `bytes`: a whole segment, from somewhere other than the store. */
+  async offer(chainId: string, firstSequence: number, bytes: Uint8Array): Promise<void> {
+    if (!this.#closed) await this.#sequencer(chainId).offer(firstSequence, bytes);
   }
 
   /** The state of the chains this process has touched, for health and metrics. */
@@ -158,6 +168,16 @@ export class Ledger {
   async close(giveUp: Promise<void>): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#chains.values()].map((sequencer) => sequencer.close(giveUp)));
+  }
+
+  /** The same thing is met at every read of its key. */
+  #tellOnce(finding: Finding, context: Pick<SequencerContext, 'onFinding'>): void {
+    const name = `${finding.code} ${finding.key ?? finding.chainId} ${finding.detail}`;
+    if (this.#told.has(name)) return;
+    // Enough to keep a log readable; who can write so much junk could fill the log otherwise.
+    if (this.#told.size >= MAX_TOLD) this.#told.clear();
+    this.#told.add(name);
+    context.onFinding(finding);
   }
 
   #sequencer(chainId: string): Sequencer {

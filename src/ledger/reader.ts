@@ -1,10 +1,13 @@
 /** Reads entries back. Everything handed out was checked against a signature when it was read. */
-import { loadSegment, verifySegment } from '../core/verify-segment.js';
-import type { Segment } from '../core/segment.js';
 import { parseSegmentKey, segmentKey, segmentPrefix } from '../core/chain.js';
+import type { ChainHead } from '../core/chain.js';
+import type { Finding } from '../core/findings.js';
+import type { Segment } from '../core/segment.js';
+import { loadSegment, verifySegment } from '../core/verify-segment.js';
 import type { StoreReader } from '../storage/worm-store.js';
 import { ChainHaltedError } from './errors.js';
-import { firstSequenceCovering } from './head.js';
+import { firstSequencesCovering } from './head.js';
+import { segmentAt } from './segment-at.js';
 import type { ChainTrust } from './trust.js';
 
 /** Bytes of segments kept in memory, for reads that follow one another. */
@@ -13,16 +16,21 @@ const CACHE_BYTES = 8 * 1024 * 1024;
 export class SegmentReader {
   readonly #store: StoreReader;
   readonly #trust: ChainTrust;
+  readonly #onFinding: (finding: Finding) => void;
   /** In order of use. Objects never change, so nothing expires. */
   readonly #cache = new Map<string, Segment>();
   #cachedBytes = 0;
 
-  constructor(store: StoreReader, trust: ChainTrust) {
+  constructor(store: StoreReader, trust: ChainTrust, onFinding: (finding: Finding) => void = () => undefined) {
     this.#store = store;
     this.#trust = trust;
+    this.#onFinding = onFinding;
   }
 
-  /** The segment that starts at `firstSequence`, or `undefined`. @throws ChainHaltedError if it is not valid */
+  /**
+   * The segment that starts at `firstSequence`, or `undefined`.
+   * @throws ChainHaltedError if entries were there that can not be vouched for any more
+   */
   async at(chainId: string, firstSequence: number): Promise<Segment | undefined> {
     const key = segmentKey(chainId, firstSequence);
     const cached = this.#cache.get(key);
@@ -31,16 +39,18 @@ export class SegmentReader {
       this.#cache.set(key, cached);
       return cached;
     }
-    const bytes = await this.#store.read(key);
-    if (bytes === undefined) return undefined;
-    const segment = this.verify(chainId, firstSequence, bytes);
+    const at = await segmentAt(this.#store, this.#trust, { chainId, firstSequence });
+    for (const finding of at.odd) this.#onFinding(finding);
+    if (at.outcome === 'damaged') throw new ChainHaltedError(chainId, key, at.fault);
+    if (at.outcome !== 'entry') return undefined;
+    const segment = loadSegment(at.bytes, at.segment);
     this.remember(segment);
     return segment;
   }
 
-  /** @throws ChainHaltedError naming the object and the fault */
-  verify(chainId: string, firstSequence: number, bytes: Uint8Array): Segment {
-    const expected = { deployment: this.#trust.deployment, chainId, firstSequence };
+  /** A segment from elsewhere, which must continue `before` if that is given. @throws ChainHaltedError naming the object and the fault */
+  verify(chainId: string, firstSequence: number, bytes: Uint8Array, before?: ChainHead): Segment {
+    const expected = { deployment: this.#trust.deployment, chainId, firstSequence, before };
     const verified = verifySegment(bytes, expected, this.#trust.keysOf(chainId));
     if (verified.outcome === 'invalid') {
       throw new ChainHaltedError(chainId, segmentKey(chainId, firstSequence), `${verified.fault.code}: ${verified.fault.detail}`);
@@ -56,9 +66,13 @@ export class SegmentReader {
     }
     // A remembered listing is enough for all but the newest entries, and costs nothing.
     for (const mayBeStale of [true, false]) {
-      const first = await firstSequenceCovering(this.#store, chainId, sequence, mayBeStale);
-      const segment = first === undefined ? undefined : await this.at(chainId, first);
-      if (segment !== undefined && holds(segment, sequence)) return segment;
+      // Usually the first is it: another name between it and the sequence would be somebody's junk.
+      for (const first of await firstSequencesCovering(this.#store, chainId, sequence, mayBeStale)) {
+        const segment = await this.at(chainId, first);
+        if (segment === undefined) continue;
+        if (holds(segment, sequence)) return segment;
+        break;
+      }
     }
     return undefined;
   }

@@ -13,12 +13,14 @@
 import { hexEncode, utf8Encode } from '#platform';
 import { MAX_PAYLOAD_BYTES, formatPayload, readPayload } from '../core/entry.js';
 import type { ChainHead } from '../core/chain.js';
+import type { Finding } from '../core/findings.js';
 import { segmentKey, segmentPrefix } from '../core/chain.js';
 import { equalBytes } from '../core/merkle.js';
 import type { NoteKey } from '../core/note.js';
 import { draftSegment, MAX_SEGMENT_BYTES, MAX_SEGMENT_ENTRIES, SEGMENT_OVERHEAD_BYTES } from '../core/segment.js';
-import { loadSegment, verifySegment } from '../core/verify-segment.js';
 import type { Segment } from '../core/segment.js';
+import { loadSegment } from '../core/verify-segment.js';
+import type { VerifiedSegment } from '../core/verify-segment.js';
 import type { Signer } from '../signing/signer.js';
 import { within } from '../storage/bounded.js';
 import type { Retention, WormStore } from '../storage/worm-store.js';
@@ -30,6 +32,7 @@ import type { FoundHead } from './head.js';
 import { formatMicros, sleep } from './host.js';
 import type { Host } from './host.js';
 import type { SegmentReader } from './reader.js';
+import { segmentAt } from './segment-at.js';
 import type { ChainTrust } from './trust.js';
 
 /** An event as it came in: canonical already. */
@@ -69,6 +72,8 @@ export interface SequencerContext {
   retention(): Retention;
   /** Told of each segment as it becomes part of the chain, own or adopted, in order. */
   onCommitted(segment: Segment, own: boolean): void;
+  /** Told of what lies in the store and does not belong there; the chain goes on. */
+  onFinding(finding: Finding): void;
   /** Told of what an operator should know: a try that failed, a chain that halts. */
   onTrouble(chainId: string, error: unknown): void;
 }
@@ -115,6 +120,8 @@ export class Sequencer {
   #queuedBytes = 0;
   #head: ChainHead | undefined;
   #last: Segment | undefined;
+  /** Up to here the store itself has shown the chain; what is beyond came through `offer`. */
+  #confirmed = 0;
   #catchingUp: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
   #lane: Promise<unknown> = Promise.resolve();
@@ -201,6 +208,24 @@ export class Sequencer {
   }
 
   /**
+   * A segment that another part of the service has seen, such as the mirror: if it is the next one, this replica
+   * goes on without reading the store. It is checked like any other; and before anything is appended to a chain
+   * that came this way, the store is asked whether it holds the same (`#confirm`).
+   * @throws LedgerError chain_halted, StoreError
+   */
+  async offer(firstSequence: number, bytes: Uint8Array): Promise<void> {
+    if (this.#unsettled || this.#closed) return;
+    await this.#inTime(
+      this.#exclusive(async () => {
+        await this.#ready();
+        if (firstSequence < (this.#head as ChainHead).size) return;
+        if (firstSequence > (this.#head as ChainHead).size) return this.#adoptFollowing();
+        this.#advance(this.#context.reader.verify(this.chainId, firstSequence, bytes, this.#head), undefined, false);
+      }),
+    );
+  }
+
+  /**
    * Refuses new callers and finishes the accepted ones. After `giveUp`, no longer tries to settle a commit.
    */
   async close(giveUp: Promise<void>): Promise<void> {
@@ -241,6 +266,7 @@ export class Sequencer {
     let batch: Pending[] = [];
     try {
       await this.#ready();
+      await this.#confirm();
       batch = this.#take();
       for (;;) {
         // After a lost race: who was already told "not known" is not appended after all.
@@ -344,7 +370,7 @@ export class Sequencer {
 
   /** True when done with this batch; false when another writer took the key and the rest must be planned anew. */
   async #commit(planned: { entry: PlannedEntry; receivedMicros: number }[], batch: Pending[]): Promise<boolean> {
-    const { store, signer, host, limits, writerId, reader } = this.#context;
+    const { store, signer, trust, host, limits, writerId, reader } = this.#context;
     const head = this.#head as ChainHead;
     let receivedAt = head.lastReceivedAt;
     const payloads = planned.map(({ entry, receivedMicros }, i) => {
@@ -358,9 +384,11 @@ export class Sequencer {
     const segment = draft.seal(await this.#sign(signer, draft.checkpointText));
 
     const started = host.micros();
-    const committed = await commitSegment(segment, {
+    const committed = await commitSegment(segment, head, {
       store,
+      trust,
       host,
+      onFinding: (finding) => this.#context.onFinding(finding),
       retention: this.#context.retention(),
       givenUp: () => this.#givenUp,
       onUnsettled: (cause) => {
@@ -369,8 +397,9 @@ export class Sequencer {
         this.#rejectQueued(storeUnavailable(this.chainId, cause));
         if (host.micros() - started >= limits.answerWithinMs * 1_000) rejectAll(batch, storeUnavailable(this.chainId, cause));
       },
+    }).finally(() => {
+      this.#unsettled = false;
     });
-    this.#unsettled = false;
     switch (committed.outcome) {
       case 'won': {
         for (const [at, { entry }] of planned.entries()) {
@@ -379,10 +408,11 @@ export class Sequencer {
         }
         reader.remember(segment);
         this.#advance(segment, planned.map(({ entry }) => entry.item.entryId), true);
+        this.#confirmed = segment.head.size;
         return true;
       }
       case 'lost':
-        this.#adopt(committed.winner);
+        this.#adopt(committed.winner, committed.segment);
         await this.#adoptFollowing();
         return false;
       case 'refused':
@@ -411,7 +441,20 @@ export class Sequencer {
     const { head, last } = await this.#inTime(this.#find());
     this.#head = head;
     this.#last = last;
+    this.#confirmed = head.size;
     if (!this.indexed) this.#startCatchUp();
+  }
+
+  /** What came through `offer` is not appended to before the store has shown the same. @throws LedgerError, StoreError */
+  async #confirm(): Promise<void> {
+    const last = this.#last;
+    if (last === undefined || this.#confirmed >= last.head.size) return;
+    const { store, trust } = this.#context;
+    const at = await this.#inTime(segmentAt(store, trust, { chainId: this.chainId, firstSequence: last.firstSequence }));
+    if (at.outcome !== 'entry' || !equalBytes(at.bytes, last.bytes)) {
+      throw new ChainHaltedError(this.chainId, last.key, `fork: the mirror holds a signed segment of ${last.count} entries that the store does not have; delete the view of this replica when the mirror is mended`);
+    }
+    this.#confirmed = last.head.size;
   }
 
   /** @throws StoreError when the time is over within which callers are answered */
@@ -425,6 +468,7 @@ export class Sequencer {
     // Read before the store: processes that share a view add to it only what the store already has.
     const through = index.through(this.chainId);
     const found = await findHead(store, this.chainId, trust);
+    for (const finding of found.odd) this.#context.onFinding(finding);
     // A writer that crashed may have linked the last object without making it durable.
     await store.settle(segmentPrefix(this.chainId));
     if (through.size > found.head.size) {
@@ -470,30 +514,24 @@ export class Sequencer {
     }
   }
 
-  #adopt(bytes: Uint8Array): void {
-    const head = this.#head as ChainHead;
-    const { trust } = this.#context;
-    const expected = { deployment: trust.deployment, chainId: this.chainId, firstSequence: head.size, before: head };
-    const verified = verifySegment(bytes, expected, trust.keysOf(this.chainId));
-    if (verified.outcome === 'invalid') {
-      // On a plain folder nobody but an operator can clear this: stop, and name the file.
-      throw new ChainHaltedError(this.chainId, segmentKey(this.chainId, head.size), `${verified.fault.code}: ${verified.fault.detail}`);
-    }
-    const segment = loadSegment(bytes, verified);
-    this.#advance(segment, undefined, false);
-  }
-
   /** Takes in the segments that follow the head. */
   async #adoptFollowing(): Promise<void> {
-    const { store } = this.#context;
+    const { store, trust } = this.#context;
     for (;;) {
-      const key = segmentKey(this.chainId, (this.#head as ChainHead).size);
-      const bytes = await store.read(key);
-      if (bytes === undefined) return;
+      const before = this.#head as ChainHead;
+      const at = await segmentAt(store, trust, { chainId: this.chainId, firstSequence: before.size, before });
+      for (const finding of at.odd) this.#context.onFinding(finding);
+      if (at.outcome === 'damaged') throw new ChainHaltedError(this.chainId, segmentKey(this.chainId, before.size), at.fault);
+      if (at.outcome !== 'entry') return;
       // Seen is not yet durable: no answer may be built on it before.
       await store.settle(segmentPrefix(this.chainId));
-      this.#adopt(bytes);
+      this.#adopt(at.bytes, at.segment);
     }
+  }
+
+  #adopt(bytes: Uint8Array, verified: VerifiedSegment): void {
+    this.#advance(loadSegment(bytes, verified), undefined, false);
+    this.#confirmed = verified.after.size;
   }
 
   #advance(segment: Segment, entryIds: readonly string[] | undefined, own: boolean): void {

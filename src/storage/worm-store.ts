@@ -39,13 +39,29 @@ export interface WormStore {
   create(key: string, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome>;
 
   /**
+   * As `create`, over an object that does not belong: only if the newest version of `key` is still `over`.
+   * Stores with versions alone have it; elsewhere an operator must clear the key.
+   * `exists`: it is not the newest any more, nothing was written.
+   */
+  createOver?(key: string, over: StoredVersion, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome>;
+
+  /**
    * The bytes of `key`: of the given version, else of the oldest one that is not a delete marker.
    * `undefined` if there is none. @throws StoreError
    */
   read(key: string, versionId?: string): Promise<Uint8Array | undefined>;
 
-  /** All versions and delete markers of `key`, oldest first; empty if there is none. @throws StoreError */
-  versions(key: string): Promise<readonly StoredVersion[]>;
+  /**
+   * All versions and delete markers of `key`, oldest first; empty if there is none. With `retention: false`
+   * nothing is asked but which there are: each version's `retention` is then `unknown`. @throws StoreError
+   */
+  versions(key: string, options?: VersionsOptions): Promise<readonly StoredVersion[]>;
+
+  /**
+   * The keys below `prefix` that hold anything but exactly one version, with their versions, oldest first
+   * (their retention left out). Stores with versions have it. @throws StoreError
+   */
+  contested?(prefix: string): AsyncIterable<ContestedKey>;
 
   /**
    * Keys that start with `prefix`, in ascending byte order, from `from` on (inclusive), at most `limit`
@@ -85,7 +101,17 @@ export interface WormStore {
 }
 
 /** What reading and verifying need. */
-export type StoreReader = Pick<WormStore, 'kind' | 'location' | 'versioned' | 'read' | 'versions' | 'list' | 'strays' | 'close'>;
+export type StoreReader = Pick<WormStore, 'kind' | 'location' | 'versioned' | 'read' | 'versions' | 'contested' | 'list' | 'strays' | 'close'>;
+
+export interface VersionsOptions {
+  /** Default true. */
+  readonly retention?: boolean;
+}
+
+export interface ContestedKey {
+  readonly key: string;
+  readonly versions: readonly StoredVersion[];
+}
 
 export interface ListOptions {
   readonly from?: string | undefined;
@@ -131,6 +157,8 @@ export interface StoredVersion {
   readonly size: number;
   /** RFC 3339 UTC, by the store's clock. */
   readonly storedAt: string;
+  /** What a condition on the key compares, where the store has one. */
+  readonly etag?: string | undefined;
   /** `unknown` is what the store would not show; it is never read as "fine". */
   readonly retention: RecordedRetention | 'none' | 'unknown';
 }

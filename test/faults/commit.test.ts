@@ -50,6 +50,7 @@ function open(plan: readonly PlannedFault[], limits: Partial<SequencerLimits> = 
     retention: () => ({ mode: 'governance', retainUntil: '2030-01-01T00:00:00Z' }),
     onCommitted: () => undefined,
     onTrouble: () => undefined,
+    onFinding: () => undefined,
   });
   return { ledger, store };
 }
@@ -196,6 +197,7 @@ describe('a head that is odd', () => {
       retention: () => ({ mode: 'governance', retainUntil: '2030-01-01T00:00:00Z' }),
       onCommitted: () => undefined,
       onTrouble: () => undefined,
+      onFinding: () => undefined,
     });
     await expect(append(restarted, 'e')).rejects.toMatchObject({ code: 'chain_halted', message: expect.stringContaining('truncated_tail') as string });
   });
@@ -289,7 +291,7 @@ describe('limits and ids', () => {
       store: disk, signer: SIGNER, trust: new ChainTrust(DEPLOYMENT, [PUBLIC_KEY]), index: new MemoryIndex(), host, writerId: 'writer',
       limits: { maxQueuedEntries: 100, maxQueuedBytes: 1_000_000, answerWithinMs: 200, callTimeoutMs: 60 },
       retention: () => ({ mode: 'governance', retainUntil: '2030-01-01T00:00:00Z' }),
-      onCommitted: () => undefined, onTrouble: () => undefined,
+      onCommitted: () => undefined, onTrouble: () => undefined, onFinding: () => undefined,
     });
     for (const id of ['a', 'b', 'c']) await append(ledger, id);
     const received = (await audit()).envelopes.map((envelope) => envelope.receivedAt);

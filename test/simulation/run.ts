@@ -83,6 +83,7 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
       limits: { maxQueuedEntries: 50, maxQueuedBytes: 1_000_000, answerWithinMs: 3_000, callTimeoutMs: 1_000 },
       retention: () => ({ mode: 'governance', retainUntil: '2030-01-01T00:00:00Z' }),
       onCommitted: () => undefined,
+      onFinding: () => undefined,
       onTrouble: (chainId, error) => {
         if (error instanceof LedgerError && error.code === 'chain_halted') failure ??= new Error(`seed ${seed}: ${chainId} halted: ${error.message}`);
       },
