@@ -112,6 +112,8 @@ class ObjectsOfChain {
   }
 
   async covering(sequence: number): Promise<ValidObject | undefined> {
+    // What was junk at the first look may have been written over since.
+    this.#junk.clear();
     for (const first of await firstSequencesCovering(this.store, this.chainId, sequence)) {
       const found = await this.at(first);
       if (found !== undefined) return found;
@@ -134,11 +136,14 @@ async function lastValidSequence(objects: ObjectsOfChain): Promise<number | unde
     low = found;
   }
   // There is a valid segment at `low` and none at or behind `high`.
-  while (low + 1 < high) {
+  while (high - low > PAGE) {
     const middle: number = low + Math.floor((high - low) / 2);
     const found = await objects.firstValidFrom(middle);
     if (found === undefined) high = middle;
     else low = found;
+  }
+  for (const first of await firstSequencesCovering(objects.store, objects.chainId, high - 1)) {
+    if (first > low && (await objects.at(first)) !== undefined) return first;
   }
   return low;
 }

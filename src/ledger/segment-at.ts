@@ -32,7 +32,7 @@ export type SegmentAt =
   | { readonly outcome: 'debris'; readonly fault: string; readonly latest: StoredVersion | undefined; readonly odd: readonly Finding[] }
   | { readonly outcome: 'damaged'; readonly fault: string; readonly odd: readonly Finding[] };
 
-type Judged = { readonly outcome: 'valid'; readonly segment: VerifiedSegment } | { readonly outcome: 'debris' | 'damaged'; readonly fault: string };
+type Judged = { readonly outcome: 'valid'; readonly bytes: Uint8Array; readonly segment: VerifiedSegment } | { readonly outcome: 'debris' | 'damaged'; readonly fault: string };
 
 /** @throws StoreError */
 export async function segmentAt(store: StoreReader, trust: ChainTrust, place: Place): Promise<SegmentAt> {
@@ -63,24 +63,49 @@ export async function judgeVersions(store: StoreReader, trust: ChainTrust, place
     const { versionId } = version;
     if (version.deleteMarker) note('delete_marker', `a delete marker (${versionId}, ${version.storedAt}) hides the object`);
     else if (entry !== undefined) note('shadow_version', `version ${versionId} (${version.storedAt}) was written over ${entry.versionId}`);
-    else if (version.size > MAX_SEGMENT_BYTES) {
-      fault = `${version.size} bytes are no segment`;
-      note('foreign_object', `version ${versionId} is not a segment: ${fault}`);
-    } else {
-      const bytes = await store.read(key, versionId);
-      const judged = bytes === undefined ? ({ outcome: 'damaged', fault: 'listed, but it can not be read' } as const) : await judge(bytes, trust, place);
-      if (judged.outcome === 'valid' && bytes !== undefined) entry = { bytes, segment: judged.segment, versionId };
-      else if (judged.outcome !== 'valid') {
+    else {
+      const judged = await judgeVersion(store, trust, place, version);
+      if (judged.outcome === 'valid') entry = { ...judged, versionId };
+      else {
         fault = judged.fault;
         if (judged.outcome === 'damaged') damaged = fault;
         else note('foreign_object', `version ${versionId} is not a segment of the chain: ${fault}`);
       }
     }
   }
-  if (entry !== undefined) return { outcome: 'entry', ...entry, odd };
+  if (entry !== undefined) return { ...entry, outcome: 'entry', odd };
   if (damaged !== undefined) return { outcome: 'damaged', fault: damaged, odd };
   if (versions.every((version) => version.deleteMarker)) return { outcome: 'absent', odd };
   return { outcome: 'debris', fault, latest: versions.at(-1), odd };
+}
+
+/**
+ * Versions that were read and are no segments, with the reason: a version never changes, and whoever can write
+ * there can write many. Judged by the keys known at the time, so with more keys they are looked at again.
+ */
+const junk = new WeakMap<StoreReader, { readonly keys: number; readonly faults: Map<string, string> }>();
+const MAX_JUNK = 10_000;
+
+function knownJunk(store: StoreReader, trust: ChainTrust): Map<string, string> {
+  let known = junk.get(store);
+  if (known?.keys !== trust.publicKeys.length || known.faults.size >= MAX_JUNK) {
+    known = { keys: trust.publicKeys.length, faults: new Map() };
+    junk.set(store, known);
+  }
+  return known.faults;
+}
+
+async function judgeVersion(store: StoreReader, trust: ChainTrust, place: Place, { versionId, size }: StoredVersion): Promise<Judged> {
+  if (size > MAX_SEGMENT_BYTES) return { outcome: 'debris', fault: `${size} bytes are no segment` };
+  const key = segmentKey(place.chainId, place.firstSequence);
+  const name = `${key} ${versionId}`;
+  const known = knownJunk(store, trust).get(name);
+  if (known !== undefined) return { outcome: 'debris', fault: known };
+  const bytes = await store.read(key, versionId);
+  if (bytes === undefined) return { outcome: 'damaged', fault: 'listed, but it can not be read' };
+  const judged = await judge(bytes, trust, place);
+  if (judged.outcome === 'debris') knownJunk(store, trust).set(name, judged.fault);
+  return judged;
 }
 
 async function judge(bytes: Uint8Array, trust: ChainTrust, place: Place): Promise<Judged> {
@@ -91,7 +116,7 @@ async function judge(bytes: Uint8Array, trust: ChainTrust, place: Place): Promis
   if (verified.outcome === 'invalid' && verified.fault.code === 'signature_invalid' && (await trust.refresh())) {
     verified = verifySegment(bytes, expected, trust.keysOf(chainId));
   }
-  if (verified.outcome === 'valid') return { outcome: 'valid', segment: verified };
+  if (verified.outcome === 'valid') return { outcome: 'valid', bytes, segment: verified };
   const fault = `${verified.fault.code}: ${verified.fault.detail}`;
   // Signed and whole, and yet not what follows: two histories. Not to be passed over as if it were junk.
   const isOther = before !== undefined && verifySegment(bytes, { ...expected, before: undefined }, trust.keysOf(chainId)).outcome === 'valid';

@@ -122,6 +122,7 @@ export class Sequencer {
   #last: Segment | undefined;
   /** Up to here the store itself has shown the chain; what is beyond came through `offer`. */
   #confirmed = 0;
+  #finding: Promise<FoundHead> | undefined;
   #catchingUp: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
   #lane: Promise<unknown> = Promise.resolve();
@@ -437,8 +438,13 @@ export class Sequencer {
   /** Finds the head if it is not known, and sees to it that the index follows. */
   async #ready(): Promise<void> {
     if (this.#head !== undefined) return;
-    // State is set only after the search has answered in time: a late one must not move the head.
-    const { head, last } = await this.#inTime(this.#find());
+    // State is set only here, by who waits in the lane: a search that answers late must not move the head. But it is
+    // not begun anew each time either, or one that takes longer than callers wait would never come to its end.
+    // What it has found is the chain up to some place, whenever it is used: what follows is adopted.
+    const finding = (this.#finding ??= this.#find());
+    finding.catch(() => (this.#finding = undefined));
+    const { head, last } = await this.#inTime(finding);
+    this.#finding = undefined;
     this.#head = head;
     this.#last = last;
     this.#confirmed = head.size;

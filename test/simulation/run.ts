@@ -1,6 +1,6 @@
 /** One run: replicas, clients and faults by seed; then peace, a last append, and a full audit. */
 import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
-import { emptyHead, segmentKey, originOf } from '#indelible/core/chain.js';
+import { emptyHead, originOf, parseSegmentKey, segmentKey, segmentPrefix } from '#indelible/core/chain.js';
 import { readPayload } from '#indelible/core/entry.js';
 import { noteKey } from '#indelible/core/note.js';
 import type { PublicKey } from '#indelible/core/note.js';
@@ -31,6 +31,10 @@ export interface Plan {
   readonly clients: number;
   readonly appendsPerClient: number;
   readonly ignoreCondition?: boolean;
+  /** A bucket whose keys hold versions, and somebody who may write to it and has no key to sign with. */
+  readonly attacked?: boolean;
+  /** The bucket is taken for a store whose keys hold one object. For the test of the test. */
+  readonly unconfirmed?: boolean;
 }
 
 export interface RunReport {
@@ -39,6 +43,8 @@ export interface RunReport {
   readonly acknowledged: number;
   readonly crashes: number;
   readonly faults: ReadonlyMap<string, number>;
+  /** Codes of what the writers reported. */
+  readonly findings: ReadonlyMap<string, number>;
 }
 
 interface Ack {
@@ -55,7 +61,8 @@ interface Replica {
 /** @throws Error saying which promise was broken; the message carries the seed */
 export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
   const world = new World(seed);
-  const disk = new Disk();
+  const disk = new Disk(plan.attacked === true);
+  const findings = new Map<string, number>();
   const acks: Ack[] = [];
   const sent = new Set<string>();
   let crashes = 0;
@@ -74,7 +81,7 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
     const life = new Life();
     const name = `w${started++}`;
     const ledger = new Ledger({
-      store: new SimulatedStore(world, disk, life, name),
+      store: new SimulatedStore(world, disk, life, name, plan.unconfirmed !== true),
       signer: SIGNER,
       trust: TRUST,
       index: new MemoryIndex(),
@@ -83,7 +90,7 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
       limits: { maxQueuedEntries: 50, maxQueuedBytes: 1_000_000, answerWithinMs: 3_000, callTimeoutMs: 1_000 },
       retention: () => ({ mode: 'governance', retainUntil: '2030-01-01T00:00:00Z' }),
       onCommitted: () => undefined,
-      onFinding: () => undefined,
+      onFinding: ({ code }) => void findings.set(code, (findings.get(code) ?? 0) + 1),
       onTrouble: (chainId, error) => {
         if (error instanceof LedgerError && error.code === 'chain_halted') failure ??= new Error(`seed ${seed}: ${chainId} halted: ${error.message}`);
       },
@@ -99,6 +106,8 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
   const crashLoop = (): void => {
     world.after(100 + world.random() * 2_000, () => {
       if (disk.faults.rate === 0 && finished === plan.clients) return;
+      // A start has to look through the junk first, so replicas are given the time in the end.
+      if (plan.attacked === true && world.now > 30_000) return;
       if (world.chance(crashRate)) {
         const at = Math.floor(world.random() * replicas.length);
         replicas[at]!.life.end();
@@ -153,6 +162,7 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
     finished += 1;
   };
 
+  if (plan.attacked === true) attack(world, disk, () => disk.faults.rate === 0 && finished === plan.clients);
   crashLoop();
   for (let number = 0; number < plan.clients; number++) guard(client(number));
   // The bad times end, so that every producer gets its receipt in the end.
@@ -174,7 +184,9 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
         accepted = true;
       } catch (error) {
         // Its index is not yet at the head: the only reason to ask for patience in a time of peace.
-        if (!(error instanceof LedgerError) || error.code !== 'view_behind' || attempt > 50) throw error;
+        // (Where there is much junk to look through, a start may take longer than a caller is kept waiting.)
+        const patience = plan.attacked === true ? ['view_behind', 'store_unavailable'] : ['view_behind'];
+        if (!(error instanceof LedgerError) || !patience.includes(error.code) || attempt > 50) throw error;
         await new Promise<void>((resolve) => void world.after(100, resolve));
       }
     }
@@ -187,7 +199,7 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
   await world.runUntil(() => false, world.now + 60_000);
 
   const entries = audit(disk, acks, sent, fail);
-  return { digest: world.traceDigest(), entries, acknowledged: acks.length, crashes, faults: disk.met };
+  return { digest: world.traceDigest(), entries, acknowledged: acks.length, crashes, faults: disk.met, findings };
 }
 
 /** Reads the whole chain as a stranger would, and holds it against what was acknowledged. */
@@ -197,15 +209,22 @@ function audit(disk: Disk, acks: readonly Ack[], sent: ReadonlySet<string>, fail
   let head = emptyHead(CHAIN);
   let objects = 0;
   for (;;) {
-    const bytes = disk.objects.get(segmentKey(CHAIN, head.size));
-    if (bytes === undefined) break;
+    const versions = disk.keys.get(segmentKey(CHAIN, head.size)) ?? [];
+    // By the rule alone: the oldest version that is valid is the entry.
+    const judged = versions.filter(({ deleteMarker }) => !deleteMarker).map(({ bytes }) => ({ bytes, verified: verifySegment(bytes, { deployment: DEPLOYMENT, chainId: CHAIN, firstSequence: head.size, before: head }, [key]) }));
+    const found = judged.find(({ verified }) => verified.outcome === 'valid');
+    if (found === undefined) {
+      if (judged.length > 0 && !disk.versioned) return fail(`at ${head.size}: not a segment of the chain`);
+      break;
+    }
+    const { bytes, verified } = found;
+    if (verified.outcome === 'invalid') return fail('unreachable');
     objects += 1;
-    const verified = verifySegment(bytes, { deployment: DEPLOYMENT, chainId: CHAIN, firstSequence: head.size, before: head }, [key]);
-    if (verified.outcome === 'invalid') return fail(`at ${head.size}: ${verified.fault.code}: ${verified.fault.detail}`);
     for (const [i, from] of verified.starts.entries()) payloads.push(Buffer.from(bytes.subarray(from, verified.ends[i])).toString());
     head = verified.after;
   }
-  if (objects !== disk.objects.size) fail(`${disk.objects.size - objects} objects do not belong to the chain: a fork or a hole`);
+  const signed = [...disk.keys].filter(([name, versions]) => versions.some(({ bytes }) => isSigned(name, bytes))).length;
+  if (objects !== signed) fail(`${signed - objects} objects do not belong to the chain: a fork or a hole`);
   const ids = new Map<string, number>();
   for (const [sequence, payload] of payloads.entries()) {
     const envelope = readPayload(payload);
@@ -222,4 +241,62 @@ function audit(disk: Disk, acks: readonly Ack[], sent: ReadonlySet<string>, fail
     if (!check.valid) fail(`receipt ${receipt.sequence}: ${check.reason}`);
   }
   return payloads.length;
+}
+
+/** Whether a key of the deployment signed these bytes for the place they are at. */
+function isSigned(name: string, bytes: Uint8Array): boolean {
+  const place = parseSegmentKey(name);
+  if (place === undefined) return false;
+  const expected = { deployment: DEPLOYMENT, chainId: CHAIN, firstSequence: place.firstSequence };
+  return verifySegment(bytes, expected, [noteKey(originOf(DEPLOYMENT, CHAIN), PUBLIC_KEY)]).outcome === 'valid';
+}
+
+/** Everything that write access without a signing key allows, at any moment; Object Lock takes nothing away. */
+function attack(world: World, disk: Disk, over: () => boolean): void {
+  const rate = world.pick([50, 200, 1_000]);
+  let left = 40;
+  const junk = Buffer.from('{"format":"indelible/segment/v1"}\n');
+  const again = (): void => {
+    world.after(world.random() * rate, () => {
+      if (over() || left-- === 0) return;
+      const taken = [...disk.keys.keys()];
+      const signed = taken.filter((key) => disk.keys.get(key)?.some(({ bytes }) => isSigned(key, bytes)));
+      const size = Math.max(0, ...signed.map((key) => (parseSegmentKey(key)?.firstSequence ?? 0) + 1));
+      const place = segmentKey(CHAIN, world.pick([0, size, size, size + 1, size + 2, size + 3, size + 900, 5_000, 10 ** 12]));
+      const someone = taken.length === 0 ? place : world.pick(taken);
+      switch (world.pick(['marker', 'junk', 'junk', 'other junk', 'copy', 'over marker', 'odd name'] as const)) {
+        case 'marker':
+          disk.write(someone, 'delete marker');
+          disk.count('attack: delete marker');
+          break;
+        case 'junk':
+          // The same bytes each time, so that a condition on them holds again and again.
+          disk.write(place, junk);
+          disk.count('attack: junk');
+          break;
+        case 'other junk':
+          disk.write(place, Buffer.from(`junk ${world.random()}`));
+          disk.count('attack: junk');
+          break;
+        case 'copy': {
+          // What was signed for one place, at another; or once more at its own.
+          const bytes = disk.keys.get(someone)?.find((version) => !version.deleteMarker)?.bytes;
+          if (bytes !== undefined) disk.write(world.pick([place, someone]), bytes);
+          disk.count('attack: copy');
+          break;
+        }
+        case 'over marker':
+          disk.write(someone, 'delete marker');
+          disk.write(someone, junk);
+          disk.count('attack: over a marker');
+          break;
+        case 'odd name':
+          disk.write(`${segmentPrefix(CHAIN)}${world.pick(['0', '000.ndjson', '9x', 'a', 'zz'])}`, junk);
+          disk.count('attack: odd name');
+          break;
+      }
+      again();
+    });
+  };
+  again();
 }

@@ -26,6 +26,38 @@ describe('replicas over one failing store, by seed', () => {
     }
   });
 
+  it(`the same in a bucket with versions, while somebody without a key writes and deletes in it (${SEEDS / 5} seeds)`, { timeout: 3_600_000 }, async () => {
+    const faults = new Map<string, number>();
+    const findings = new Map<string, number>();
+    for (let seed = FIRST; seed < FIRST + SEEDS / 5; seed++) {
+      const report = await runSeed(seed, { ...planOf(seed), attacked: true });
+      for (const [fault, count] of report.faults) faults.set(fault, (faults.get(fault) ?? 0) + count);
+      for (const [code, count] of report.findings) findings.set(code, (findings.get(code) ?? 0) + count);
+    }
+    if (SEEDS >= 1_000) {
+      for (const kind of ['delete marker', 'junk', 'copy', 'over a marker', 'odd name']) expect(faults.get(`attack: ${kind}`) ?? 0).toBeGreaterThan(SEEDS / 10);
+      expect(faults.get('createOver') ?? 0).toBeGreaterThan(SEEDS / 50);
+      // Who did it is not caught, but that it was done is said.
+      for (const code of ['delete_marker', 'shadow_version', 'foreign_object']) expect(findings.get(code) ?? 0).toBeGreaterThan(SEEDS / 50);
+    }
+  });
+
+  it('one writer, dying and coming back, loses nothing in a bucket that ignores the condition', { timeout: 3_600_000 }, async () => {
+    for (let seed = FIRST; seed < FIRST + SEEDS / 10; seed++) {
+      await runSeed(seed, { replicas: 1, clients: 2 + (seed % 4), appendsPerClient: 2, ignoreCondition: true, attacked: true });
+    }
+  });
+
+  it('would find a commit that is not confirmed: taken for a folder, the bucket loses entries', async () => {
+    let found = 0;
+    for (let seed = 1; seed <= 100; seed++) {
+      await runSeed(seed, { replicas: 3, clients: 5, appendsPerClient: 3, attacked: true, unconfirmed: true }).catch((error: unknown) => {
+        if (/lost or changed|is of another entry|fork|halted/.test((error as Error).message)) found += 1;
+      });
+    }
+    expect(found).toBeGreaterThan(5);
+  });
+
   it('a failed seed can be replayed exactly: the same seed gives the same run', async () => {
     for (const seed of [7, 77, 777, 7_777]) {
       const [one, two] = [await runSeed(seed, planOf(seed)), await runSeed(seed, planOf(seed))];

@@ -111,18 +111,62 @@ export interface FaultRates {
   ignoreCondition?: boolean;
 }
 
-/** What is stored; shared by all replicas. Immutable by construction, unless broken on purpose. */
+export interface DiskVersion {
+  readonly versionId: string;
+  readonly deleteMarker: boolean;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * What is stored; shared by all replicas. A folder holds one object a key; a bucket with Object Lock holds
+ * versions, which nobody can take away again, and a condition that looks at the newest of them alone.
+ */
 export class Disk {
-  readonly objects = new Map<string, Uint8Array>();
+  /** Oldest first. */
+  readonly keys = new Map<string, DiskVersion[]>();
+  readonly versioned: boolean;
   faults: FaultRates = { rate: 0 };
   /** Counted, so that a run that met no fault can't pass for a test. */
   readonly met = new Map<string, number>();
+  #versions = 0;
 
-  put(key: string, bytes: Uint8Array): 'created' | 'exists' {
-    if (this.objects.has(key) && this.faults.ignoreCondition !== true) return 'exists';
-    this.objects.set(key, bytes.slice());
-    return 'created';
+  constructor(versioned = false) {
+    this.versioned = versioned;
   }
+
+  count(what: string): void {
+    this.met.set(what, (this.met.get(what) ?? 0) + 1);
+  }
+
+  /** `If-None-Match: *`. */
+  put(key: string, bytes: Uint8Array): CreateOutcome {
+    const latest = this.keys.get(key)?.at(-1);
+    const taken = latest !== undefined && !latest.deleteMarker;
+    if (taken && this.faults.ignoreCondition !== true) return { outcome: 'exists' };
+    if (taken && !this.versioned) this.keys.delete(key);
+    return { outcome: 'created', versionId: this.write(key, bytes) };
+  }
+
+  /** `If-Match`. */
+  putOver(key: string, etag: string, bytes: Uint8Array): CreateOutcome {
+    const latest = this.keys.get(key)?.at(-1);
+    const holds = latest !== undefined && !latest.deleteMarker && etagOf(latest.bytes) === etag;
+    return holds || this.faults.ignoreCondition === true ? { outcome: 'created', versionId: this.write(key, bytes) } : { outcome: 'exists' };
+  }
+
+  /** Without any condition. */
+  write(key: string, bytes: Uint8Array | 'delete marker'): string {
+    const versionId = `v${++this.#versions}`;
+    const deleteMarker = bytes === 'delete marker';
+    const versions = this.keys.get(key) ?? [];
+    this.keys.set(key, versions);
+    versions.push({ versionId, deleteMarker, bytes: deleteMarker ? new Uint8Array(0) : bytes.slice() });
+    return versionId;
+  }
+}
+
+export function etagOf(bytes: Uint8Array): string {
+  return createHash('md5').update(bytes).digest('hex');
 }
 
 type CreateFault = 'refused' | 'lost-request' | 'lost-answer' | 'late' | 'hang' | 'hang-stored';
@@ -132,77 +176,54 @@ const CREATE_FAULTS: readonly CreateFault[] = ['refused', 'lost-request', 'lost-
 export class SimulatedStore implements WormStore {
   readonly kind = 'memory';
   readonly location = 'simulation';
-  readonly versioned = false;
+  readonly versioned: boolean;
   readonly #world: World;
   readonly #disk: Disk;
   readonly #life: Life;
   readonly #name: string;
 
-  constructor(world: World, disk: Disk, life: Life, name: string) {
+  constructor(world: World, disk: Disk, life: Life, name: string, knowsVersions: boolean) {
     this.#world = world;
     this.#disk = disk;
+    this.versioned = disk.versioned && knowsVersions;
     this.#life = life;
     this.#name = name;
   }
 
   create(key: string, bytes: Uint8Array): Promise<CreateOutcome> {
-    const fault = this.#fault('create', CREATE_FAULTS);
-    // What is on its way is what was sent, whatever the caller does with its buffer afterwards.
-    const sent = bytes.slice();
-    const digest = createHash('sha256').update(sent).digest('hex').slice(0, 8);
-    this.#world.note(`${this.#name} create ${key} ${digest} ${fault ?? 'ok'}`);
-    return new Promise((resolve, reject) => {
-      const failed = (stored: 'no' | 'unknown'): void => {
-        this.#answer(() => reject(new StoreError('create', key, stored, fault)));
-      };
-      this.#world.after(this.#latency(), () => {
-        switch (fault) {
-          case undefined: {
-            const outcome = this.#disk.put(key, sent);
-            this.#answer(() => resolve(outcome === 'created' ? { outcome, versionId: '1' } : { outcome }));
-            return;
-          }
-          case 'refused':
-            failed('no');
-            return;
-          case 'lost-request':
-            failed('unknown');
-            return;
-          case 'lost-answer':
-            this.#disk.put(key, sent);
-            failed('unknown');
-            return;
-          case 'late':
-            // Lands after the retry, or after the writer is gone.
-            this.#world.after(this.#world.random() * 20_000, () => {
-              this.#world.note(`late ${key} ${digest} ${this.#disk.put(key, sent)}`);
-            });
-            failed('unknown');
-            return;
-          case 'hang-stored':
-            this.#disk.put(key, sent);
-            return;
-          case 'hang':
-            return;
-        }
-      });
-    });
+    return this.#put('create', key, bytes, (sent) => this.#disk.put(key, sent));
   }
 
-  read(key: string): Promise<Uint8Array | undefined> {
-    return this.#call('read', key, () => this.#disk.objects.get(key)?.slice());
+  createOver(key: string, { etag = '' }: StoredVersion, bytes: Uint8Array): Promise<CreateOutcome> {
+    this.#disk.count('createOver');
+    return this.#put('create over', key, bytes, (sent) => this.#disk.putOver(key, etag, sent));
+  }
+
+  read(key: string, versionId?: string): Promise<Uint8Array | undefined> {
+    return this.#call('read', key, () =>
+      this.#disk.keys
+        .get(key)
+        ?.find((version) => !version.deleteMarker && (versionId === undefined || version.versionId === versionId))
+        ?.bytes.slice(),
+    );
   }
 
   versions(key: string): Promise<readonly StoredVersion[]> {
-    return this.#call('versions', key, () => {
-      const bytes = this.#disk.objects.get(key);
-      return bytes === undefined ? [] : [{ versionId: '1', deleteMarker: false, size: bytes.length, storedAt: '', retention: 'unknown' as const }];
-    });
+    return this.#call('versions', key, () =>
+      (this.#disk.keys.get(key) ?? []).map(({ versionId, deleteMarker, bytes }) => ({
+        versionId,
+        deleteMarker,
+        size: bytes.length,
+        etag: etagOf(bytes),
+        storedAt: '',
+        retention: 'unknown' as const,
+      })),
+    );
   }
 
   list(prefix: string, { from = prefix, limit }: { readonly from?: string; readonly limit: number }): Promise<KeyPage> {
     return this.#call('list', prefix, () => {
-      const keys = [...this.#disk.objects.keys()].filter((key) => key.startsWith(prefix) && key >= from).sort();
+      const keys = [...this.#disk.keys.keys()].filter((key) => key.startsWith(prefix) && key >= from).sort();
       return { keys: keys.slice(0, limit), more: keys.length > limit };
     });
   }
@@ -217,6 +238,50 @@ export class SimulatedStore implements WormStore {
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  #put(operation: string, key: string, bytes: Uint8Array, put: (sent: Uint8Array) => CreateOutcome): Promise<CreateOutcome> {
+    const fault = this.#fault('create', CREATE_FAULTS);
+    // What is on its way is what was sent, whatever the caller does with its buffer afterwards.
+    const sent = bytes.slice();
+    const digest = createHash('sha256').update(sent).digest('hex').slice(0, 8);
+    this.#world.note(`${this.#name} ${operation} ${key} ${digest} ${fault ?? 'ok'}`);
+    return new Promise((resolve, reject) => {
+      const failed = (stored: 'no' | 'unknown'): void => {
+        this.#answer(() => reject(new StoreError('create', key, stored, fault)));
+      };
+      this.#world.after(this.#latency(), () => {
+        switch (fault) {
+          case undefined: {
+            const outcome = put(sent);
+            this.#answer(() => resolve(outcome));
+            return;
+          }
+          case 'refused':
+            failed('no');
+            return;
+          case 'lost-request':
+            failed('unknown');
+            return;
+          case 'lost-answer':
+            put(sent);
+            failed('unknown');
+            return;
+          case 'late':
+            // Lands after the retry, or after the writer is gone.
+            this.#world.after(this.#world.random() * 20_000, () => {
+              this.#world.note(`late ${key} ${digest} ${put(sent).outcome}`);
+            });
+            failed('unknown');
+            return;
+          case 'hang-stored':
+            put(sent);
+            return;
+          case 'hang':
+            return;
+        }
+      });
+    });
   }
 
   #call<T>(operation: string, key: string, work: () => T): Promise<T> {
@@ -244,7 +309,7 @@ export class SimulatedStore implements WormStore {
   #fault<F extends string>(operation: string, faults: readonly F[]): F | undefined {
     if (!this.#world.chance(this.#disk.faults.rate)) return undefined;
     const fault = this.#world.pick(faults);
-    this.#disk.met.set(`${operation} ${fault}`, (this.#disk.met.get(`${operation} ${fault}`) ?? 0) + 1);
+    this.#disk.count(`${operation} ${fault}`);
     return fault;
   }
 }
