@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '../support/memory-store.js';
+import { VersionedStore } from '../support/versioned-store.js';
 import { wormStoreContract } from './contract.js';
 
 wormStoreContract('the in-memory store', () => {
@@ -35,4 +36,9 @@ describe('the in-memory store', () => {
     await store.create('a', Buffer.from('x'), retention);
     expect((await store.versions('a'))[0]).toMatchObject({ storedAt: '2026-01-02T00:00:00.000Z', retention });
   });
+});
+
+wormStoreContract('the bucket in memory', () => {
+  const store = new VersionedStore();
+  return Promise.resolve({ store, another: () => Promise.resolve(store.another()), dispose: () => store.close() });
 });

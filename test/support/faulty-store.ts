@@ -9,6 +9,7 @@ import {
   type ListOptions,
   type Retention,
   type StoredVersion,
+  type VersionsOptions,
   type WormStore,
 } from '#indelible/storage/worm-store.js';
 
@@ -100,8 +101,17 @@ export class FaultyStore implements WormStore {
     return this.#call('read', key, () => this.#inner.read(key, versionId));
   }
 
-  versions(key: string): Promise<readonly StoredVersion[]> {
-    return this.#call('versions', key, () => this.#inner.versions(key));
+  /** Counts as a `create`. */
+  createOver(key: string, over: StoredVersion, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome> {
+    const copy = new Uint8Array(bytes);
+    return this.#call('create', key, () => {
+      if (this.#inner.createOver === undefined) throw new Error('the store has no createOver');
+      return this.#inner.createOver(key, over, copy, retention);
+    });
+  }
+
+  versions(key: string, options?: VersionsOptions): Promise<readonly StoredVersion[]> {
+    return this.#call('versions', key, () => this.#inner.versions(key, options));
   }
 
   list(prefix: string, options: ListOptions): Promise<KeyPage> {

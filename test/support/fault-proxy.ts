@@ -1,0 +1,185 @@
+/**
+ * A proxy for HTTP between a replica and its store that fails by chance, as networks and stores do. It hands
+ * requests on byte for byte (their signatures cover the Host header), and says what it did.
+ */
+import { once } from 'node:events';
+import { createServer, request as httpRequest } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
+
+export const PROXY_FAULTS = [
+  /** The connection is reset; the request never reached the store. */
+  'reset before',
+  /** The store did its work; the connection is reset before the answer. */
+  'reset after',
+  /** Half the answer, then the connection is reset. */
+  'half answer',
+  /** 500 InternalError; the request never reached the store. */
+  'error 500',
+  /** 500 InternalError; the store had done its work. */
+  'error 500 after',
+  /** 503 SlowDown; the request never reached the store. */
+  'slow down',
+  /** 409 ConditionalRequestConflict; the request never reached the store. */
+  'conflict',
+  /** No answer for as long as the client cares to wait; nothing done. */
+  'hang',
+  /** No answer; the store did its work. */
+  'hang after',
+  /** Reset; and the request reaches the store later, after what the client does next. Only of a PUT. */
+  'late',
+] as const;
+export type ProxyFault = (typeof PROXY_FAULTS)[number];
+
+interface Taken {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
+  readonly body: Buffer;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+export class FaultProxy {
+  /** Of each request, in [0, 1). Set to 0 for peace. */
+  rate = 0;
+  readonly met = new Map<ProxyFault, number>();
+  /** Requests that were handed on, by method. */
+  readonly handedOn = new Map<string, number>();
+  readonly #target: { readonly host: string; readonly port: number };
+  readonly #random: () => number;
+  readonly #server: Server;
+  readonly #late = new Set<Promise<unknown>>();
+
+  private constructor(target: string, random: () => number) {
+    const { hostname, port } = new URL(target);
+    this.#target = { host: hostname, port: Number(port) };
+    this.#random = random;
+    this.#server = createServer((req, res) => void this.#take(req, res).catch(() => res.destroy()));
+  }
+
+  static async start(target: string, random: () => number): Promise<FaultProxy> {
+    const proxy = new FaultProxy(target, random);
+    proxy.#server.listen(0, '127.0.0.1');
+    await once(proxy.#server, 'listening');
+    return proxy;
+  }
+
+  get endpoint(): string {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the proxy does not listen');
+    return `http://127.0.0.1:${address.port}`;
+  }
+
+  get faults(): number {
+    return [...this.met.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** What is still on its way to the store arrives first. */
+  async calm(): Promise<void> {
+    this.rate = 0;
+    while (this.#late.size > 0) await Promise.all(this.#late);
+  }
+
+  async close(): Promise<void> {
+    await this.calm();
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+
+  async #take(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of req) chunks.push(chunk as Buffer);
+    const { method = 'GET', url: path = '/', headers, rawHeaders } = req;
+    const taken: Taken = { method, path, headers, rawHeaders, body: Buffer.concat(chunks) };
+    const fault = this.#fault(method);
+    if (fault !== undefined) this.met.set(fault, (this.met.get(fault) ?? 0) + 1);
+    switch (fault) {
+      case undefined:
+        answer(res, await this.#handOn(taken));
+        return;
+      case 'reset before':
+        return void req.socket.destroy();
+      case 'reset after':
+        await this.#handOn(taken);
+        return void req.socket.destroy();
+      case 'half answer': {
+        const { status, headers: answered, body } = await this.#handOn(taken);
+        // With a body half of it, else half of the head.
+        if (body.length > 1) {
+          res.writeHead(status, { ...hopless(answered), 'content-length': body.length });
+          res.write(body.subarray(0, body.length >> 1), () => req.socket.destroy());
+        } else req.socket.write(`HTTP/1.1 ${status} O`, () => req.socket.destroy());
+        return;
+      }
+      case 'error 500':
+        answer(res, failure(500, 'InternalError'));
+        return;
+      case 'error 500 after':
+        await this.#handOn(taken);
+        answer(res, failure(500, 'InternalError'));
+        return;
+      case 'slow down':
+        answer(res, failure(503, 'SlowDown'));
+        return;
+      case 'conflict':
+        answer(res, failure(409, 'ConditionalRequestConflict'));
+        return;
+      case 'hang':
+        return;
+      case 'hang after':
+        await this.#handOn(taken);
+        return;
+      case 'late': {
+        const delay = 5 + this.#random() * 1_500;
+        const landing = new Promise((resolve) => setTimeout(resolve, delay)).then(() => this.#handOn(taken)).catch(() => undefined);
+        this.#late.add(landing);
+        void landing.finally(() => this.#late.delete(landing));
+        return void req.socket.destroy();
+      }
+    }
+  }
+
+  #fault(method: string): ProxyFault | undefined {
+    if (this.#random() >= this.rate) return undefined;
+    const fault = PROXY_FAULTS[Math.floor(this.#random() * PROXY_FAULTS.length)] ?? 'hang';
+    // What is no PUT has no effect that could come late, and no condition to conflict with.
+    return method !== 'PUT' && (fault === 'late' || fault === 'conflict') ? 'reset before' : fault;
+  }
+
+  #handOn({ method, path, rawHeaders, body }: Taken): Promise<Answer> {
+    this.handedOn.set(method, (this.handedOn.get(method) ?? 0) + 1);
+    return new Promise((resolve, reject) => {
+      const headers: Record<string, string> = {};
+      for (let i = 0; i < rawHeaders.length; i += 2) headers[rawHeaders[i] as string] = rawHeaders[i + 1] as string;
+      const out = httpRequest({ ...this.#target, method, path, headers, agent: false }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          resolve({ status: response.statusCode ?? 500, headers: response.headers, body: Buffer.concat(chunks) });
+        });
+      });
+      out.on('error', reject);
+      out.end(body);
+    });
+  }
+}
+
+function answer(res: ServerResponse, { status, headers, body }: Answer): void {
+  res.writeHead(status, { ...hopless(headers), 'content-length': body.length });
+  res.end(body);
+}
+
+/** Without what concerns one connection alone. */
+function hopless(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !['connection', 'keep-alive', 'transfer-encoding'].includes(name)));
+}
+
+function failure(status: number, code: string): Answer {
+  return { status, headers: { 'content-type': 'application/xml' }, body: Buffer.from(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>by the proxy</Message></Error>`) };
+}
