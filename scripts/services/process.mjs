@@ -47,7 +47,8 @@ export async function run(command, args, { cwd, env, input } = {}) {
   let err = '';
   child.stdout.setEncoding('utf8').on('data', (/** @type {string} */ text) => (out += text));
   child.stderr.setEncoding('utf8').on('data', (/** @type {string} */ text) => (err += text));
-  child.stdin.end(input ?? '');
+  // Not every command reads what it is given.
+  child.stdin.on('error', () => undefined).end(input ?? '');
   const [code] = await once(child, 'close');
   if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${String(code)}: ${err.slice(-2_000) || out.slice(-2_000)}`);
   return out;
