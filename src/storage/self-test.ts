@@ -89,7 +89,7 @@ class Trial {
     await this.#createsOnce();
     await this.#createsOnceInParallel();
     await this.#listsInOrder();
-    this.#found.push(...((await this.#store.promises?.(this.#prefix)) ?? []));
+    for (const found of (await this.#store.promises?.(this.#prefix, this.#retention)) ?? []) this.#judge(found);
     return this.#found;
   }
 
@@ -162,6 +162,14 @@ class Trial {
         unsettled = true;
       }
     }
+  }
+
+  /** What is essential and not known to be kept counts as not kept. */
+  #judge(found: StorePromise): void {
+    const { promise, kept, essential, detail } = found;
+    if (kept === 'yes' || essential === undefined) this.#found.push(found);
+    else if (essential === 'many-writers') this.#unconditional(promise, detail);
+    else this.#fail(promise, detail);
   }
 
   #kept(promise: string, detail: string): void {

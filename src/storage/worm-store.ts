@@ -86,9 +86,10 @@ export interface WormStore {
 
   /**
    * What this kind of store can say about itself beyond what the contract lets anyone try (see
-   * self-test.ts): for example that a locked version can't be deleted. `prefix` is free for trials.
+   * self-test.ts): for example that a locked version can't be deleted. `prefix` is free for trials, whose
+   * objects get `retention`.
    */
-  promises?(prefix: string): Promise<readonly StorePromise[]>;
+  promises?(prefix: string, retention: Retention): Promise<readonly StorePromise[]>;
 
   /**
    * A store with the same properties whose objects are removed again by `dispose`, where that is possible.
@@ -135,6 +136,8 @@ export interface StorePromise {
   /** A sentence that is true if the promise is kept. */
   readonly promise: string;
   readonly kept: 'yes' | 'no' | 'unknown';
+  /** Unless it is kept, the store must not be written to: at all, or by more than one writer. */
+  readonly essential?: 'always' | 'many-writers';
   /** How that was found out, and what it means if it is not kept. */
   readonly detail: string;
 }
