@@ -1,7 +1,7 @@
 /** What every WormStore promises. Each adapter's test file calls this with a way to make one. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { selfTest } from '#indelible/storage/self-test.js';
+import { selfTest, SelfTestFailed } from '#indelible/storage/self-test.js';
 import { everyKey, StoreError, type Retention, type WormStore } from '#indelible/storage/worm-store.js';
 
 export interface MadeStore {
@@ -16,6 +16,11 @@ export interface ContractOptions {
   readonly retention?: Retention;
   /** Objects made for the tests of long listings; a slow store may take fewer, but more than 1,000. */
   readonly manyKeys?: number;
+  /**
+   * The store ignores the condition of a create, so that it holds for one writer alone. What the tests of the condition
+   * show then is that this is found: by the self-test, which refuses many writers and reports it for one.
+   */
+  readonly oneWriter?: boolean;
 }
 
 const RETENTION: Retention = { mode: 'governance', retainUntil: '2099-12-31T23:59:59.999999Z' };
@@ -26,6 +31,7 @@ const TOO_LONG = ['a'.repeat(256), Array.from({ length: 200 }, () => 'abcdef').j
 export function wormStoreContract(name: string, make: () => Promise<MadeStore>, options: ContractOptions = {}): void {
   const retention = options.retention ?? RETENTION;
   const limit = 1000;
+  const oneWriter = options.oneWriter ?? false;
 
   describe(`${name} keeps the contract of a WORM store`, () => {
     let made: MadeStore;
@@ -64,19 +70,26 @@ export function wormStoreContract(name: string, make: () => Promise<MadeStore>, 
         expect(await store.versions(key)).toHaveLength(1);
       });
 
-      it('lets exactly one of many creates at once succeed, and keeps the bytes of that one', async () => {
-        const prefix = room();
-        const another = await made.another();
-        for (let race = 0; race < 5; race++) {
-          const key = `${prefix}${race}`;
-          const outcomes = await Promise.all(
-            Array.from({ length: 16 }, (_, i) => settled(i % 2 === 0 ? store : another, key, text(`racer ${i}`), retention)),
-          );
-          const winners = outcomes.flatMap((outcome, i) => (outcome === 'created' ? [i] : []));
-          expect(winners).toHaveLength(1);
-          expect(await readText(another, key)).toBe(`racer ${winners[0]}`);
-        }
-      });
+      if (oneWriter) {
+        it('is not a fence between creates at once, and the self-test finds that', async () => {
+          await expect(selfTest(store, { retention })).rejects.toThrow(SelfTestFailed);
+          await expect(selfTest(store, { retention })).rejects.toThrow(/creates of one key at once succeeded.*two writers would both believe/);
+        });
+      } else {
+        it('lets exactly one of many creates at once succeed, and keeps the bytes of that one', async () => {
+          const prefix = room();
+          const another = await made.another();
+          for (let race = 0; race < 5; race++) {
+            const key = `${prefix}${race}`;
+            const outcomes = await Promise.all(
+              Array.from({ length: 16 }, (_, i) => settled(i % 2 === 0 ? store : another, key, text(`racer ${i}`), retention)),
+            );
+            const winners = outcomes.flatMap((outcome, i) => (outcome === 'created' ? [i] : []));
+            expect(winners).toHaveLength(1);
+            expect(await readText(another, key)).toBe(`racer ${winners[0]}`);
+          }
+        });
+      }
 
       it.each([
         ['an empty object', 0],
@@ -284,9 +297,9 @@ export function wormStoreContract(name: string, make: () => Promise<MadeStore>, 
     });
 
     it('passes the self-test, and says of everything whether it is kept', async () => {
-      const report = await selfTest(store, { retention });
+      const report = await selfTest(store, { retention, singleWriter: oneWriter });
       expect(report).toMatchObject({ kind: store.kind, location: store.location });
-      expect(report.promises.slice(0, 3).map(({ kept }) => kept)).toEqual(['yes', 'yes', 'yes']);
+      expect(report.promises.slice(0, 3).map(({ kept }) => kept)).toEqual(['yes', oneWriter ? 'no' : 'yes', 'yes']);
       for (const { promise, detail } of report.promises) expect([promise, detail].every((sentence) => sentence.length > 10)).toBe(true);
     });
 

@@ -16,6 +16,8 @@ const LOCK_MS = 60_000;
 /** No content has it. */
 const OTHER_ETAG = `"${'0'.repeat(32)}"`;
 
+/** What follows for many writers where nothing can be written over debris; one writer does it without the condition. */
+const STOPS = 'with many writers, an object that somebody without the signing key puts at the next key of a chain stops the chain';
 /** Trials, each with a key of its own: where an answer was lost, what lies at the key can't be judged. */
 const TRIALS = 3;
 
@@ -62,13 +64,13 @@ async function triedCreateOver(store: S3Store, put: Put, key: string, lock: Rete
       return { promise, kept: 'no', essential: 'many-writers', detail: 'tried: the store ignored the condition and wrote a version over another content' };
     }
     const { etag } = (await store.versions(key, { retention: false })).at(-1) ?? {};
-    if (etag === undefined) return { promise, kept: 'unknown', detail: 'the store names no ETag: what is no segment at the next key of a chain would stop the chain' };
+    if (etag === undefined) return { promise, kept: 'unknown', detail: `the store names no ETag; ${STOPS}` };
     const { outcome } = await put(key, bytesOf('over the first'), lock, { IfMatch: etag });
     if (outcome === 'created') return { promise, kept: 'yes', essential: 'many-writers', detail: 'tried: refused with 412, then done' };
-    return { promise, kept: 'no', detail: 'tried: refused with the right ETag, too; what is no segment at the next key of a chain would stop the chain' };
+    return { promise, kept: 'no', detail: `tried: refused with the right ETag, too; ${STOPS}` };
   } catch (error) {
     if (!(error instanceof StoreError) || error.stored !== 'no') throw error;
-    return { promise, kept: 'unknown', detail: `tried: answered ${codeOf(error.cause)}; what is no segment at the next key of a chain would stop the chain` };
+    return { promise, kept: 'unknown', detail: `tried: answered ${codeOf(error.cause)}; ${STOPS}` };
   }
 }
 

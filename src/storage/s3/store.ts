@@ -36,8 +36,11 @@ export interface S3StoreOptions extends S3Settings, Credentials {
   readonly singleWriter?: boolean | undefined;
 }
 
-/** The condition of a PUT: nothing is there, or what is newest has this ETag. */
-export type Condition = { readonly IfNoneMatch: '*' } | { readonly IfMatch: string };
+/** The condition of a PUT: nothing is there, or what is newest has this ETag; none for a single writer who has looked. */
+export interface Condition {
+  readonly IfNoneMatch?: '*';
+  readonly IfMatch?: string;
+}
 
 export class S3Store implements WormStore {
   readonly kind = 's3';
@@ -63,8 +66,11 @@ export class S3Store implements WormStore {
   async createOver(key: string, debris: { readonly versionId: string; readonly etag: string }, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome> {
     assertKey(key);
     retainUntilMs(retention);
-    if (this.#singleWriter && (await this.#newest(key, () => true)) !== debris.versionId) return { outcome: 'exists' };
-    return this.#put(key, bytes, retention, { IfMatch: debris.etag });
+    const outcome = await this.#put(key, bytes, retention, { IfMatch: debris.etag });
+    if (outcome.outcome === 'created' || !this.#singleWriter) return outcome;
+    // Ceph refuses If-Match whatever is there; one writer may do without.
+    if ((await this.#newest(key, () => true)) !== debris.versionId) return outcome;
+    return this.#put(key, bytes, retention, {});
   }
 
   async read(key: string, versionId?: string): Promise<Uint8Array | undefined> {
@@ -155,7 +161,7 @@ export class S3Store implements WormStore {
       created = await this.#connection.once((client, options) => client.send(command, options));
     } catch (error) {
       // With If-Match S3 says 404 where nothing is there any more, or a delete marker hides it.
-      if (isExists(error) || ('IfMatch' in condition && codeOf(error) === 'NoSuchKey')) return { outcome: 'exists' };
+      if (isExists(error) || (condition.IfMatch !== undefined && codeOf(error) === 'NoSuchKey')) return { outcome: 'exists' };
       throw new StoreError('create', key, this.#connection.closed || !mayBeStored(error) ? 'no' : 'unknown', error);
     }
     if (created.VersionId === undefined || created.VersionId === 'null') {
