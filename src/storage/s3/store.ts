@@ -48,11 +48,13 @@ export class S3Store implements WormStore {
   readonly location: string;
   readonly #connection: S3Connection;
   readonly #singleWriter: boolean;
+  readonly #kmsKeyId: string | undefined;
 
   constructor(options: S3StoreOptions, connection: S3Connection = new S3Connection(options, options)) {
     this.location = locationOf(options);
     this.#connection = connection;
     this.#singleWriter = options.singleWriter ?? false;
+    this.#kmsKeyId = options.kmsKeyId;
   }
 
   async create(key: string, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome> {
@@ -142,7 +144,8 @@ export class S3Store implements WormStore {
   }
 
   async #put(key: string, bytes: Uint8Array, retention: Retention, condition: Condition): Promise<CreateOutcome> {
-    const { bucket, kmsKeyId } = this.#connection.settings;
+    const { bucket } = this.#connection.settings;
+    const kmsKeyId = this.#kmsKeyId;
     const command = new PutObjectCommand({
       Bucket: bucket,
       Key: key,

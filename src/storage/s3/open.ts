@@ -1,0 +1,35 @@
+/** Opens an S3 store for whoever writes to it or reads it, if it is fit for that. */
+import type { Retention } from '../worm-store.js';
+import { S3Connection, type S3Settings } from './connection.js';
+import { checkReadable, checkWritable } from './setup.js';
+import { S3Store, type S3StoreOptions } from './store.js';
+
+export interface OpenedS3Store {
+  readonly store: S3Store;
+  /** For objects of trials: as short as the bucket lets it be. */
+  readonly trialRetention: Retention;
+}
+
+/** @param configured what objects of the log will have. @throws StoreSetupError */
+export async function openS3Store(options: S3StoreOptions, configured: Retention): Promise<OpenedS3Store> {
+  const connection = new S3Connection(options, options);
+  try {
+    const trialRetention = await checkWritable(connection, configured);
+    return { store: new S3Store(options, connection), trialRetention };
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+/** For reading alone: nothing is written. @throws StoreSetupError */
+export async function openS3Reader(settings: S3Settings): Promise<S3Store> {
+  const connection = new S3Connection(settings);
+  try {
+    await checkReadable(connection);
+    return new S3Store(settings, connection);
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
