@@ -25,6 +25,21 @@ export async function versionsOf(connection: S3Connection, key: string): Promise
   return found.reverse();
 }
 
+/** Of each key, oldest first. */
+export async function* byKey(all: AsyncIterable<Listed>): AsyncGenerator<{ readonly key: string; readonly versions: readonly ListedVersion[] }> {
+  let key: string | undefined;
+  let versions: ListedVersion[] = [];
+  for await (const one of all) {
+    if (key !== undefined && key !== one.key) {
+      yield { key, versions: versions.reverse() };
+      versions = [];
+    }
+    key = one.key;
+    versions.push(one.version);
+  }
+  if (key !== undefined) yield { key, versions: versions.reverse() };
+}
+
 /** All versions and delete markers of the keys from `from` on, by key; of one key as S3 orders them, newest first. */
 export async function* everyVersion(connection: S3Connection, prefix: string, from?: string): AsyncGenerator<Listed> {
   if (from !== undefined && from > prefix && !from.startsWith(prefix)) return;

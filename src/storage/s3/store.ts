@@ -15,17 +15,19 @@ import {
   isKey,
   retainUntilMs,
   StoreError,
+  type ContestedKey,
   type CreateOutcome,
   type KeyPage,
   type ListOptions,
   type Retention,
   type StoredVersion,
   type StorePromise,
+  type VersionsOptions,
   type WormStore,
 } from '../worm-store.js';
 import { S3Connection, type Credentials, type S3Settings } from './connection.js';
 import { codeOf, isAbsent, isExists, mayBeStored, statusOf } from './errors.js';
-import { everyVersion, versionsOf } from './listing.js';
+import { byKey, everyVersion, versionsOf } from './listing.js';
 import { tryPromises } from './promises.js';
 
 export interface S3StoreOptions extends S3Settings, Credentials {
@@ -65,13 +67,14 @@ export class S3Store implements WormStore {
     return this.#put(key, bytes, retention, { IfNoneMatch: '*' });
   }
 
-  async createOver(key: string, debris: { readonly versionId: string; readonly etag: string }, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome> {
+  async createOver(key: string, over: StoredVersion, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome> {
     assertKey(key);
     retainUntilMs(retention);
-    const outcome = await this.#put(key, bytes, retention, { IfMatch: debris.etag });
+    if (over.etag === undefined) throw new StoreError('create', key, 'no', 'the store names no ETag, so nothing can be written over a version on condition');
+    const outcome = await this.#put(key, bytes, retention, { IfMatch: over.etag });
     if (outcome.outcome === 'created' || !this.#singleWriter) return outcome;
     // Ceph refuses If-Match whatever is there; one writer may do without.
-    if ((await this.#newest(key, () => true)) !== debris.versionId) return outcome;
+    if ((await this.#newest(key, () => true)) !== over.versionId) return outcome;
     return this.#put(key, bytes, retention, {});
   }
 
@@ -90,7 +93,7 @@ export class S3Store implements WormStore {
     });
   }
 
-  async versions(key: string, { retention = true }: { readonly retention?: boolean } = {}): Promise<readonly StoredVersion[]> {
+  async versions(key: string, { retention = true }: VersionsOptions = {}): Promise<readonly StoredVersion[]> {
     assertKey(key);
     return this.#reading('versions', key, async () => {
       const found: StoredVersion[] = [];
@@ -99,6 +102,18 @@ export class S3Store implements WormStore {
       }
       return found;
     });
+  }
+
+  async *contested(prefix: string): AsyncGenerator<ContestedKey> {
+    assertPrefix(prefix);
+    try {
+      for await (const { key, versions } of byKey(everyVersion(this.#connection, prefix))) {
+        const isAlone = versions.length === 1 && versions[0]?.deleteMarker === false;
+        if (!isAlone && isKey(key)) yield { key, versions: versions.map((version) => ({ ...version, retention: 'unknown' })) };
+      }
+    } catch (error) {
+      throw new StoreError('contested', prefix, 'no', error);
+    }
   }
 
   async list(prefix: string, { from, limit }: ListOptions): Promise<KeyPage> {
