@@ -57,7 +57,7 @@ const schema = {
 
   store: z.enum(['filesystem', 's3'], 'expected filesystem or s3').meta(set('STORE', 'where the log is written once: a folder (filesystem) or a bucket with Object Lock (s3)')).default('filesystem'),
   s3Bucket: text.optional().meta(set('S3_BUCKET', 'bucket of the log; it must have Object Lock')),
-  s3Region: text.meta(set('S3_REGION', 'region of the bucket')).default('us-east-1'),
+  s3Region: text.meta(set('S3_REGION', 'region of the bucket (default: AWS_REGION, AWS_DEFAULT_REGION)')).default('us-east-1'),
   s3Endpoint: url.optional().meta(set('S3_ENDPOINT', 'address of another S3 than that of AWS')),
   s3ForcePathStyle: flag.meta(set('S3_FORCE_PATH_STYLE', 'name the bucket in the path of a request, not in its host: what most other S3 stores need')).default(false),
   s3KmsKeyId: text.optional().meta(set('S3_KMS_KEY_ID', 'encrypt objects with this KMS key (SSE-KMS); else as the bucket says')),
@@ -190,6 +190,8 @@ export function loadConfig(
     // An empty variable is how a shell says "not set".
     if (value !== undefined && value !== '') input[name] = value;
   }
+  // As every other tool for AWS has it.
+  input['s3Region'] ??= environment['AWS_REGION'] ?? environment['AWS_DEFAULT_REGION'];
   for (const name of names) if (commandLine[name] !== undefined) input[name] = commandLine[name];
   const parsed = config.safeParse(input);
   if (parsed.success) {

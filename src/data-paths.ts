@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 
 export interface DataPaths {
-  /** The write-once store: the truth. */
+  /** The write-once store, the truth, where it is a folder. With a bucket, nothing here is needed to find an entry again. */
   readonly worm: string;
   readonly keys: string;
   readonly view: string;

@@ -24,22 +24,22 @@ import type { SearchIndex } from './search/search-index.js';
 import { SqliteSearchIndex } from './search/sqlite.js';
 import { LocalKeySigner } from './signing/local-key.js';
 import type { Signer } from './signing/signer.js';
-import { FilesystemStore } from './storage/filesystem/store.js';
 import { selfTest } from './storage/self-test.js';
-import type { Retention, WormStore } from './storage/worm-store.js';
+import type { WormStore } from './storage/worm-store.js';
+import { capabilitiesEvent, openWriteStore, outliveEarlierWrites, retentionOf, SYSTEM_CHAIN } from './stores.js';
+import { storeConfigOf } from './verification/store-config.js';
 import { ViewIndex } from './view/entry-index.js';
 import { ViewWriter } from './view/writer.js';
 import { VerificationJobs } from './verification/jobs.js';
 import { leafHints } from './view/leaf-hints.js';
 import { MarkFolder } from './verification/mark.js';
 
-const DAY_MS = 86_400_000;
-
 export interface OpenLedger {
   readonly store: WormStore;
   readonly signer: Signer;
   readonly trust: ChainTrust;
   readonly ledger: Ledger;
+  readonly writerId: string;
   readonly search: SearchIndex;
   readonly view: ViewWriter;
   readonly index: ViewIndex;
@@ -47,24 +47,34 @@ export interface OpenLedger {
   close(): Promise<void>;
 }
 
-/** @throws DeploymentError, StoreError, SignerError, ViewError: each says what to do */
-export async function openLedger(config: Config, log: Logger, metrics?: Metrics): Promise<OpenLedger> {
+/**
+ * @param intent `read`: the store was tried by whoever wrote to it; on S3 a trial leaves objects behind
+ * @throws DeploymentError, StoreSetupError, SelfTestFailed, StoreError, SignerError, ViewError: each says what to do
+ */
+export async function openLedger(config: Config, log: Logger, metrics?: Metrics, intent: 'append' | 'read' = 'append'): Promise<OpenLedger> {
   const paths = dataPaths(config.dataDir);
   // Beside the trial of the store: one waits for a thread to start, the other for the disk.
   const opening = openView(paths.view, log);
   // It is awaited below; until then its failure is not unhandled.
   opening.catch(() => undefined);
+  let opened: OpenLedger | undefined;
   try {
-    const folder = await FilesystemStore.open(paths.worm);
-    const report = await selfTest(folder);
+    const { store: written, trial } = await openWriteStore(config);
+    const report = intent === 'append' || written.kind !== 's3' ? await selfTest(written, trial) : undefined;
     log.debug({ report }, 'store self-test passed');
-    const store = metrics?.measured(folder) ?? folder;
-    return await assemble(config, log, metrics, store, await opening);
+    if (report !== undefined) await outliveEarlierWrites(report, config, log);
+    const store = metrics?.measured(written) ?? written;
+    opened = await assemble(config, log, metrics, store, await opening);
+    if (report?.kind === 's3') await opened.ledger.append(SYSTEM_CHAIN, [{ event: capabilitiesEvent(opened.writerId, report) }]);
+    return opened;
   } catch (error) {
-    await opening.then(
-      (view) => view.close(),
-      () => undefined,
-    );
+    if (opened !== undefined) await opened.close();
+    else {
+      await opening.then(
+        (view) => view.close(),
+        () => undefined,
+      );
+    }
     throw error;
   }
 }
@@ -79,30 +89,27 @@ async function openView(file: string, log: Logger): Promise<ViewWriter> {
 async function assemble(config: Config, log: Logger, metrics: Metrics | undefined, store: WormStore, view: ViewWriter): Promise<OpenLedger> {
   const paths = dataPaths(config.dataDir);
   const signer = await LocalKeySigner.open(paths.keys);
-  const retention = (): Retention => ({
-    mode: 'governance',
-    retainUntil: new Date(Date.now() + config.retentionDays * DAY_MS).toISOString(),
-  });
   const trust = await establishTrust(store, signer, {
     deployment: config.deployment,
     now: formatMicros(systemHost.micros()),
-    retention: retention(),
+    retention: retentionOf(config),
   });
   const index = new ViewIndex(view, randomInt(2 ** 32));
+  const writerId = newWriterId();
   const ledger = new Ledger({
     store,
     signer,
     trust,
     index,
     host: systemHost,
-    writerId: newWriterId(),
+    writerId,
     limits: {
       maxQueuedEntries: config.maxQueuedEntries,
       maxQueuedBytes: config.maxQueuedBytes,
       answerWithinMs: config.answerWithinMs,
       callTimeoutMs: config.storeTimeoutMs,
     },
-    retention,
+    retention: () => retentionOf(config),
     onCommitted: (segment, own) => metrics?.segment(segment.count, own),
     onFinding: (finding) => log.error({ finding }, `security finding: ${finding.code}`),
     onTrouble: (chainId, error) => {
@@ -115,6 +122,7 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
     signer,
     trust,
     ledger,
+    writerId,
     view,
     index,
     search: new SqliteSearchIndex(() => view.view),
@@ -158,7 +166,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const { store, signer, trust, view, ledger } = opened;
     const verifications = new VerificationJobs({
       store,
-      config: { kind: 'filesystem', root: store.location },
+      config: storeConfigOf(config),
       trust: { keys: trust.publicKeys.map((publicKey) => ({ publicKey })), deployment: trust.deployment },
       hints: leafHints(view),
       marks: { folder: new MarkFolder(dataPaths(config.dataDir).marks), signer },

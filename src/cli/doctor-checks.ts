@@ -12,9 +12,11 @@ import { chainIds } from '../ledger/reader.js';
 import { DEPLOYMENT_KEY, readTrust } from '../ledger/trust.js';
 import type { ChainTrust } from '../ledger/trust.js';
 import { LocalKeySigner } from '../signing/local-key.js';
-import { FilesystemStore } from '../storage/filesystem/store.js';
 import { selfTest } from '../storage/self-test.js';
+import type { SelfTestOptions } from '../storage/self-test.js';
 import type { StorePromise, WormStore } from '../storage/worm-store.js';
+import { openWriteStore } from '../stores.js';
+import type { WriteStore } from '../stores.js';
 import type { View as OpenView } from '../view/view.js';
 import { messageOf } from './failure.js';
 import { bytesText, counted } from './terminal.js';
@@ -35,15 +37,29 @@ const OPEN_TO_OTHERS = 0o077;
 
 export async function* doctorChecks(config: Config): AsyncGenerator<DoctorCheck> {
   const paths = dataPaths(config.dataDir);
-  const store = await FilesystemStore.open(paths.worm);
+  let opened: WriteStore;
   try {
-    yield await check('store', () => storeCheck(store));
+    opened = await openWriteStore(config);
+  } catch (error) {
+    // The rest is found out from the store.
+    yield { name: 'store', ...failed(messageOf(error)) };
+    yield await check('settings', () => settingsCheck(config));
+    return;
+  }
+  const { store, trial } = opened;
+  try {
+    yield await check('store', () => storeCheck(store, trial));
     let trust: ChainTrust | undefined;
     yield await check('deployment', async () => {
       trust = await readTrust(store);
-      if (trust === undefined) return failed('deployment.json is missing');
+      // A folder without it is no ledger, and doctor is not run on it; a bucket is looked at before its first use, too.
+      if (trust === undefined) return store.kind === 's3' ? warning('the bucket holds no ledger yet; the first start makes it') : failed('deployment.json is missing');
       return ok(`${trust.deployment}, ${counted(trust.publicKeys.length, 'public key')}`);
     });
+    if (trust === undefined && store.kind === 's3') {
+      yield await check('settings', () => settingsCheck(config));
+      return;
+    }
     yield await check('signing key', () => keyCheck(paths.keys, trust));
     yield await check('tokens', () => privateFile(join(paths.access, 'tokens.json'), 'no token yet: the service makes one at its first start'));
     const heads = new Map<string, FoundHead>();
@@ -72,8 +88,8 @@ const ok = (detail: string): Answer => ({ status: 'ok', detail });
 const warning = (detail: string): Answer => ({ status: 'warning', detail });
 const failed = (detail: string): Answer => ({ status: 'failed', detail });
 
-async function storeCheck(store: WormStore): Promise<Answer> {
-  const { kind, location, promises } = await selfTest(store);
+async function storeCheck(store: WormStore, trial: SelfTestOptions): Promise<Answer> {
+  const { kind, location, promises } = await selfTest(store, trial);
   const notKept = promises.filter(({ kept }) => kept !== 'yes').length;
   const detail = `${kind} at ${location}: self-test passed`;
   if (notKept === 0) return { ...ok(detail), promises };

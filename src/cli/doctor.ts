@@ -19,7 +19,7 @@ export function command({ output, exit }: CliContext): Command {
     .addOption(jsonOption())
     .action(async (options: { readonly dataDir?: string; readonly json?: boolean }) => {
       const config = loadConfig(process.env, options.dataDir === undefined ? {} : { dataDir: options.dataDir });
-      requireLedger(config.dataDir);
+      requireLedger(config);
       const checks: DoctorCheck[] = [];
       for await (const check of doctorChecks(config)) {
         checks.push(check);

@@ -19,7 +19,7 @@ import type { ChainTrust } from '../ledger/trust.js';
 import type { SearchPage, SearchQuery } from '../search/search-index.js';
 import type { OpenLedger } from '../service.js';
 import type { StoreReader } from '../storage/worm-store.js';
-import { openStore } from '../verification/store-config.js';
+import { openStore, storeConfigOf } from '../verification/store-config.js';
 import { CliError } from './failure.js';
 import { ClientError } from './ledger-client.js';
 import type { AppendAnswer, ClientItem, EntryView, KeysView, LedgerClient, ListedChain } from './ledger-client.js';
@@ -34,19 +34,21 @@ const INDEX_POLL_MS = 20;
 export class EmbeddedClient implements LedgerClient {
   readonly location: string;
   readonly #config: Config;
+  readonly #intent: 'append' | 'read';
   /** The ledger as a writer has it: view, signer and all. Reading alone needs none of it. */
   #open: Promise<OpenLedger> | undefined;
   #reading: Promise<Reading> | undefined;
 
   static open(dataDir: string | undefined, intent: 'append' | 'read'): EmbeddedClient {
     const config = loadConfig(process.env, dataDir === undefined ? {} : { dataDir });
-    if (intent === 'read') requireLedger(config.dataDir);
-    return new EmbeddedClient(config);
+    if (intent === 'read') requireLedger(config);
+    return new EmbeddedClient(config, intent);
   }
 
-  private constructor(config: Config) {
+  private constructor(config: Config, intent: 'append' | 'read') {
     this.#config = config;
-    this.location = config.dataDir;
+    this.#intent = intent;
+    this.location = placeOf(config);
   }
 
   async append(chainId: string, items: readonly ClientItem[]): Promise<AppendAnswer> {
@@ -186,7 +188,7 @@ export class EmbeddedClient implements LedgerClient {
   }
 
   #read(): Promise<Reading> {
-    this.#reading ??= openReading(this.#config.dataDir);
+    this.#reading ??= openReading(this.#config);
     return this.#reading;
   }
 
@@ -199,7 +201,7 @@ export class EmbeddedClient implements LedgerClient {
     const [{ openLedger }, { pino }] = await Promise.all([import('../service.js'), import('pino')]);
     // What goes wrong reaches the person as the command's error; the log is for who asks for it.
     const level = process.env['INDELIBLE_LOG_LEVEL'] === undefined ? 'silent' : this.#config.logLevel;
-    return openLedger(this.#config, pino({ level }, pino.destination({ fd: 2, sync: true })));
+    return openLedger(this.#config, pino({ level }, pino.destination({ fd: 2, sync: true })), undefined, this.#intent);
   }
 }
 
@@ -209,21 +211,34 @@ interface Reading {
   readonly reader: SegmentReader;
 }
 
-async function openReading(dataDir: string): Promise<Reading> {
-  requireLedger(dataDir);
-  const store = await openStore({ kind: 'filesystem', root: dataPaths(dataDir).worm });
-  const trust = await readTrust(store);
-  if (trust === undefined) throw noLedger(dataDir);
+async function openReading(config: Config): Promise<Reading> {
+  const { store, trust } = await openLedgerStore(config);
   return { store, trust, reader: new SegmentReader(store, trust) };
 }
 
-/** A mistyped folder must not become a new, empty ledger. @throws CliError */
-export function requireLedger(dataDir: string): void {
-  if (!existsSync(join(dataPaths(dataDir).worm, DEPLOYMENT_KEY))) throw noLedger(dataDir);
+/** The store of the settings, for reading, if there is a ledger in it. @throws CliError, StoreError, StoreSetupError */
+export async function openLedgerStore(config: Config): Promise<{ readonly store: StoreReader; readonly trust: ChainTrust }> {
+  requireLedger(config);
+  const store = await openStore(storeConfigOf(config));
+  const trust = await readTrust(store);
+  if (trust !== undefined) return { store, trust };
+  await store.close();
+  throw noLedger(config);
 }
 
-function noLedger(dataDir: string): CliError {
-  return new CliError('ledger_not_found', `there is no ledger in ${dataDir}; name its folder with --data-dir, or a service with --url`);
+/** A mistyped folder must not become a new, empty ledger. @throws CliError */
+export function requireLedger(config: Config): void {
+  if (config.store === 'filesystem' && !existsSync(join(dataPaths(config.dataDir).worm, DEPLOYMENT_KEY))) throw noLedger(config);
+}
+
+/** Where the ledger is, for people. */
+export function placeOf(config: Config): string {
+  return config.store === 'filesystem' ? config.dataDir : `bucket ${config.s3Bucket ?? ''}`;
+}
+
+function noLedger(config: Config): CliError {
+  const hint = config.store === 'filesystem' ? 'name its folder with --data-dir' : 'name its bucket in INDELIBLE_S3_BUCKET';
+  return new CliError('ledger_not_found', `there is no ledger in ${placeOf(config)}; ${hint}, or a service with --url`);
 }
 
 function viewOf(segment: Segment, at: number): EntryView {

@@ -3,14 +3,12 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { loadConfig } from '../config.js';
-import { dataPaths } from '../data-paths.js';
 import { bundleName, writeFileAtomically } from '../evidence/exports.js';
 import { writeBundle } from '../evidence/write-bundle.js';
 import { findHead } from '../ledger/head.js';
 import { formatMicros, systemHost } from '../ledger/host.js';
-import { readTrust } from '../ledger/trust.js';
-import { openStore } from '../verification/store-config.js';
 import type { CliContext } from './command.js';
+import { openLedgerStore, placeOf } from './embedded-client.js';
 import { CliError } from './failure.js';
 import { chainOption, dataDirOption, jsonOption, progressOption, sequence } from './options.js';
 import { Progress } from './progress.js';
@@ -41,12 +39,10 @@ export function command(context: CliContext): Command {
 
 async function run({ output }: CliContext, options: Options): Promise<void> {
   const { chain, from } = options;
-  const { dataDir } = loadConfig(process.env, options.dataDir === undefined ? {} : { dataDir: options.dataDir });
-  const store = await openStore({ kind: 'filesystem', root: dataPaths(dataDir).worm });
-  const trust = await readTrust(store);
-  if (trust === undefined) throw new CliError('ledger_not_found', `there is no ledger in ${dataDir}; name its folder with --data-dir`);
+  const config = loadConfig(process.env, options.dataDir === undefined ? {} : { dataDir: options.dataDir });
+  const { store, trust } = await openLedgerStore(config);
   const { head } = await findHead(store, chain, trust);
-  if (head.size === 0) throw new CliError('chain_not_found', `there is no chain ${chain} in ${dataDir}`);
+  if (head.size === 0) throw new CliError('chain_not_found', `there is no chain ${chain} in ${placeOf(config)}`);
   const to = options.to ?? head.size - 1;
   if (from > to || to >= head.size) throw new CliError('range_invalid', `expected from ≤ to < ${head.size}, got from ${from}, to ${to}`);
   const file = options.output ?? bundleName(chain, from, to);

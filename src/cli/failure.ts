@@ -33,6 +33,7 @@ export function codeOf(error: unknown): string {
     case 'DeploymentError':
       return 'deployment_mismatch';
     case 'SelfTestFailed':
+    case 'StoreSetupError':
       return 'store_unfit';
     case 'SignerError':
       return 'signer_unavailable';

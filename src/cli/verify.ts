@@ -8,7 +8,7 @@ import { EvidenceFormatError, readEvidenceFile } from '../verification/evidence.
 import type { Evidence } from '../verification/evidence.js';
 import { MarkFolder, signMark } from '../verification/mark.js';
 import type { VerificationReport } from '../verification/report.js';
-import { openStore } from '../verification/store-config.js';
+import { openStore, storeConfigOf } from '../verification/store-config.js';
 import { verifyAll, worstVerdict } from '../verification/verify-all.js';
 import { verifyChain } from '../verification/verify-chain.js';
 import type { CliContext } from './command.js';
@@ -53,11 +53,12 @@ export function command(context: CliContext): Command {
 
 async function run({ output, exit }: CliContext, options: Options): Promise<void> {
   if (options.chain === undefined && (options.from !== undefined || options.to !== undefined)) throw new CliError('usage', '--from and --to need --chain');
-  const { dataDir } = loadConfig(process.env, options.dataDir === undefined ? {} : { dataDir: options.dataDir });
+  const settings = loadConfig(process.env, options.dataDir === undefined ? {} : { dataDir: options.dataDir });
+  const { dataDir } = settings;
   const paths = dataPaths(dataDir);
   const keys = publicKeysOf(options.publicKey);
   const against = await Promise.all((options.against ?? []).map(evidence));
-  const config = { kind: 'filesystem', root: paths.worm } as const;
+  const config = storeConfigOf(settings);
   const store = await openStore(config);
   const hints = openHints(dataDir);
   const progress = new Progress(options.progress);
@@ -78,7 +79,7 @@ async function run({ output, exit }: CliContext, options: Options): Promise<void
     for await (const report of options.chain === undefined ? verifyAll({ ...common, ...(mark !== undefined && { mark }) }) : one(options.chain)) {
       progress.done();
       reports.push(report);
-      if (options.json !== true) output.line(`${reports.length > 1 ? '\n' : ''}${reportText(output, report, paths.worm)}`);
+      if (options.json !== true) output.line(`${reports.length > 1 ? '\n' : ''}${reportText(output, report, store.location)}`);
       if (mark !== undefined && report.verdict === 'intact') await leaveMark(report);
     }
   } finally {
@@ -89,7 +90,7 @@ async function run({ output, exit }: CliContext, options: Options): Promise<void
   // A store without a chain shows nothing, least of all that nothing is missing.
   const verdict: Verdict = reports.length === 0 ? 'indeterminate' : worstVerdict(reports.map((report) => report.verdict));
   if (options.json === true) output.json({ verdict, chains: reports });
-  else if (reports.length === 0) output.line('INDETERMINATE  the folder holds no chain');
+  else if (reports.length === 0) output.line(`INDETERMINATE  the ${config.kind === 's3' ? 'bucket' : 'folder'} holds no chain`);
   else if (reports.length > 1) output.line(`\n${reports.length} chains: ${tally(reports)}`);
   exit(exitCodeOf(verdict));
 

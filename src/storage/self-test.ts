@@ -181,7 +181,7 @@ class Trial {
       'two writers would both believe that their entry is the one stored. Use a store with conditional writes, ' +
       'or declare that there is a single writer';
     if (!this.#singleWriter) this.#fail(promise, `${detail}; ${consequence}.`);
-    this.#found.push({ promise, kept: 'no', detail: `${detail}; tolerated because a single writer is declared.` });
+    this.#found.push({ promise, kept: 'no', essential: 'many-writers', detail: `${detail}; tolerated because a single writer is declared.` });
   }
 
   #fail(promise: string, detail: string): never {
