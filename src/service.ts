@@ -26,7 +26,7 @@ import { LocalKeySigner } from './signing/local-key.js';
 import type { Signer } from './signing/signer.js';
 import { selfTest } from './storage/self-test.js';
 import type { WormStore } from './storage/worm-store.js';
-import { capabilitiesEvent, openWriteStore, outliveEarlierWrites, retentionOf, SYSTEM_CHAIN } from './stores.js';
+import { capabilitiesEvent, openWriteStore, outliveEarlierWrites, retentionOf, startError, SYSTEM_CHAIN } from './stores.js';
 import { storeConfigOf } from './verification/store-config.js';
 import { ViewIndex } from './view/entry-index.js';
 import { ViewWriter } from './view/writer.js';
@@ -48,7 +48,7 @@ export interface OpenLedger {
 }
 
 /**
- * @param intent `read`: the store was tried by whoever wrote to it; on S3 a trial leaves objects behind
+ * @param intent `read`: nothing is appended; a bucket is then not tried, which would leave objects in it
  * @throws DeploymentError, StoreSetupError, SelfTestFailed, StoreError, SignerError, ViewError: each says what to do
  */
 export async function openLedger(config: Config, log: Logger, metrics?: Metrics, intent: 'append' | 'read' = 'append'): Promise<OpenLedger> {
@@ -59,10 +59,12 @@ export async function openLedger(config: Config, log: Logger, metrics?: Metrics,
   opening.catch(() => undefined);
   let opened: OpenLedger | undefined;
   try {
-    const { store: written, trial } = await openWriteStore(config);
-    const report = intent === 'append' || written.kind !== 's3' ? await selfTest(written, trial) : undefined;
-    log.debug({ report }, 'store self-test passed');
-    if (report !== undefined) await outliveEarlierWrites(report, config, log);
+    const { store: written, trial } = await openWriteStore(config, intent);
+    const report = trial && (await selfTest(written, trial));
+    if (report !== undefined) {
+      log.debug({ report }, 'store self-test passed');
+      await outliveEarlierWrites(report, config, log);
+    }
     const store = metrics?.measured(written) ?? written;
     opened = await assemble(config, log, metrics, store, await opening);
     if (report?.kind === 's3') await opened.ledger.append(SYSTEM_CHAIN, [{ event: capabilitiesEvent(opened.writerId, report) }]);
@@ -75,7 +77,7 @@ export async function openLedger(config: Config, log: Logger, metrics?: Metrics,
         () => undefined,
       );
     }
-    throw error;
+    throw startError(error, config);
   }
 }
 

@@ -5,6 +5,8 @@ import type { Config } from './config.js';
 import { canonicalize } from './core/canonical.js';
 import { FilesystemStore } from './storage/filesystem/store.js';
 import type { SelfTestOptions, SelfTestReport } from './storage/self-test.js';
+import { StoreSetupError } from './storage/setup-error.js';
+import { StoreError } from './storage/worm-store.js';
 import type { Retention, WormStore } from './storage/worm-store.js';
 import { storeConfigOf } from './verification/store-config.js';
 
@@ -12,15 +14,16 @@ const DAY_MS = 86_400_000;
 
 export interface WriteStore {
   readonly store: WormStore;
-  /** How to try it: `selfTest(store, trial)`. */
-  readonly trial: SelfTestOptions;
+  /** How to try it, `selfTest(store, trial)`; `undefined` where a trial would leave objects for nothing. */
+  readonly trial: SelfTestOptions | undefined;
 }
 
-/** @throws StoreSetupError, StoreError: each says what to do */
-export async function openWriteStore(config: Config): Promise<WriteStore> {
+/** @param intent `read`: nothing is going to be written to it. @throws StoreSetupError, StoreError: each says what to do */
+export async function openWriteStore(config: Config, intent: 'append' | 'read' = 'append'): Promise<WriteStore> {
   const settings = storeConfigOf(config);
   if (settings.kind === 'filesystem') return { store: await FilesystemStore.open(settings.root), trial: {} };
-  const { openS3Store } = await import('./storage/s3/open.js');
+  const { openS3Reader, openS3Store } = await import('./storage/s3/open.js');
+  if (intent === 'read') return { store: await openS3Reader(settings), trial: undefined };
   const { singleWriter } = config;
   const { store, trialRetention } = await openS3Store({ ...settings, singleWriter }, retentionOf(config));
   return { store, trial: { singleWriter, retention: trialRetention } };
@@ -38,6 +41,23 @@ export function capabilitiesEvent(writerId: string, { kind, location, testedAt, 
     occurredAt: testedAt,
     metadata: { kind, location, promises: promises.map(({ promise, kept, detail }) => ({ promise, kept, detail })) },
   });
+}
+
+/**
+ * The error of a start whose store refused the first object of the log. Its trials went through, so what is refused is
+ * what sets that object apart: its retention.
+ */
+export function startError(error: unknown, config: Config): unknown {
+  if (config.store !== 's3') return error;
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (!(cause instanceof StoreError) || cause.operation !== 'create' || cause.stored !== 'no') continue;
+    const { mode, retainUntil } = retentionOf(config);
+    return new StoreSetupError(
+      `the store took objects of the self-test, and refuses those of the log, which have a retention of ${mode} until ${retainUntil}: check INDELIBLE_RETENTION_MODE and INDELIBLE_RETENTION_DAYS, and the bucket's policy (${cause.message})`,
+      { cause: error },
+    );
+  }
+  return error;
 }
 
 /** Of an object written now. */

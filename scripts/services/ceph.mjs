@@ -24,6 +24,22 @@ export async function install() {
 
 export async function start() {
   await install();
+  /** What was started, in order. @type {Server[]} */
+  const started = [];
+  const end = async () => {
+    for (const server of started.reverse()) await server.kill();
+    await started.at(-1)?.dispose();
+  };
+  try {
+    return await startAll(started, end);
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+/** @param {Server[]} started @param {() => Promise<void>} end */
+async function startAll(started, end) {
   const folder = scratchFolder('ceph');
   const [monitorPort, port] = [await freePort(), await freePort()];
   const file = join(folder, 'ceph.conf');
@@ -37,6 +53,7 @@ export async function start() {
   const ceph = (args, input) => run('ceph', ['-c', file, '--connect-timeout', '10', ...args], input === undefined ? {} : { input });
 
   const monitor = new Server({ name: 'ceph-mon', command: 'ceph-mon', args: ['-c', file, '-i', 'a', '-f'], folder, ready: async () => (await ceph(['mon', 'stat'])) !== '' });
+  started.push(monitor);
   await monitor.start();
   const id = randomUUID();
   await ceph(['osd', 'new', id]);
@@ -48,10 +65,20 @@ export async function start() {
     folder,
     ready: async () => JSON.parse(await ceph(['osd', 'stat', '--format', 'json'])).num_up_osds === 1,
   });
-  await storage.start();
+  started.push(storage);
+  // It may ask the monitor before it has learned which cluster that is of, and then ends ("wrong fsid").
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await storage.start();
+      break;
+    } catch (error) {
+      if (attempt === 3) throw error;
+    }
+  }
 
   const endpoint = `http://127.0.0.1:${port}`;
   const server = new Server({ name: 'radosgw', command: 'radosgw', args: ['-c', file, '-n', 'client.rgw', '-f'], folder, ready: async () => (await fetch(endpoint)).ok });
+  started.push(server);
   await server.start();
   /** A new user of the gateway. @param {string} name */
   async function createUser(name) {
@@ -78,9 +105,7 @@ export async function start() {
     /** Ends all of it and removes its data. */
     async dispose() {
       admin.destroy();
-      await server.kill();
-      await storage.kill();
-      await monitor.dispose();
+      await end();
     },
   };
 }

@@ -88,7 +88,7 @@ const ok = (detail: string): Answer => ({ status: 'ok', detail });
 const warning = (detail: string): Answer => ({ status: 'warning', detail });
 const failed = (detail: string): Answer => ({ status: 'failed', detail });
 
-async function storeCheck(store: WormStore, trial: SelfTestOptions): Promise<Answer> {
+async function storeCheck(store: WormStore, trial: SelfTestOptions | undefined): Promise<Answer> {
   const { kind, location, promises } = await selfTest(store, trial);
   const notKept = promises.filter(({ kept }) => kept !== 'yes').length;
   const detail = `${kind} at ${location}: self-test passed`;

@@ -4,16 +4,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import { GetBucketVersioningCommand, GetObjectLockConfigurationCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
+import { StoreSetupError } from '../setup-error.js';
 import { StoreError, type Retention } from '../worm-store.js';
 import type { S3Connection } from './connection.js';
 import { codeOf, mayBeStored, statusOf } from './errors.js';
 import { assertListing } from './listing.js';
 import { locationOf, S3Store } from './store.js';
-
-/** The store can't be used as it is set up. */
-export class StoreSetupError extends Error {
-  override readonly name = 'StoreSetupError';
-}
 
 /** More than that, and retention dates and times of receipt would be wrong; S3 itself refuses 15 minutes. */
 const MAX_CLOCK_SKEW_MS = 300_000;
@@ -91,8 +87,10 @@ async function written(store: S3Store, key: string, retention: Retention): Promi
 }
 
 function cannotWrite(connection: S3Connection, failure: unknown, configured: Retention): StoreSetupError {
-  if (!['InvalidRequest', 'InvalidArgument', 'InvalidRetentionPeriod'].includes(codeOf(failure))) return explain(connection, failure, 's3:PutObject and s3:PutObjectRetention');
   const wanted = `${configured.mode} until ${configured.retainUntil}`;
+  if (!['InvalidRequest', 'InvalidArgument', 'InvalidRetentionPeriod'].includes(codeOf(failure))) {
+    return explain(connection, failure, `s3:PutObject and s3:PutObjectRetention (${wanted}, by INDELIBLE_RETENTION_MODE and INDELIBLE_RETENTION_DAYS)`);
+  }
   return refusal(connection, `refuses the retention asked for, ${wanted}${saying(failure)}: check INDELIBLE_RETENTION_MODE and INDELIBLE_RETENTION_DAYS, and the bucket's policy`, failure);
 }
 
