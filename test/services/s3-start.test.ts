@@ -101,6 +101,7 @@ describe.each([
 
   it('refuses a bucket that is not there, and one without Object Lock', async () => {
     expect(await opening(where(), 'not-there')).toMatch(/there is no bucket not-there: check INDELIBLE_S3_BUCKET/);
+    expect(await opening(where(), 'Not A Bucket')).toMatch(/check INDELIBLE_S3_BUCKET/);
     expect(await opening(where(), `${bucket}-plain`)).toMatch(/bucket start-\w+-plain has no Object Lock.*INDELIBLE_S3_BUCKET/);
   });
 

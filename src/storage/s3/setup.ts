@@ -152,6 +152,8 @@ function explain(connection: S3Connection, error: unknown, action: string): Stor
       return wrongClock(connection, error);
     case 'NoSuchBucket':
       return say(`there is no bucket ${bucket}: check ${name(connection, 'BUCKET')} and ${name(connection, 'REGION')}`);
+    case 'InvalidBucketName':
+      return say(`${JSON.stringify(bucket)} can be no name of a bucket: check ${name(connection, 'BUCKET')}`);
     case 'ObjectLockConfigurationNotFoundError':
       return noLock(connection, error);
     case 'PermanentRedirect':
