@@ -132,7 +132,8 @@ describe.each([
   });
 
   it('refuses without credentials, in doctor, and names the variables', async () => {
-    const { AWS_ACCESS_KEY_ID: _, AWS_SECRET_ACCESS_KEY: __, ...without } = environment(where(), bucket, { AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: '/nowhere', AWS_SHARED_CREDENTIALS_FILE: '/nowhere' });
+    // An empty variable is one that is not set.
+    const without = environment({ endpoint: where().endpoint, credentials: { accessKeyId: '', secretAccessKey: '' } }, bucket, { AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: '/nowhere', AWS_SHARED_CREDENTIALS_FILE: '/nowhere' });
     const report = await cli(['doctor', '--data-dir', join(folder, 'none'), '--json'], { env: without });
     expect(report.code).toBe(1);
     expect(jsonOf(report)).toMatchObject({ status: 'failed', checks: [{ name: 'store', status: 'failed', detail: expect.stringContaining('there are no credentials for it: set AWS_ACCESS_KEY_ID') as string }, { name: 'settings' }] });
