@@ -74,7 +74,7 @@ describe('a start on S3', () => {
     ['Object Lock said to be nothing', ({ url }) => (url.searchParams.has('object-lock') ? { status: 200, body: '<ObjectLockConfiguration/>' } : undefined), /has no Object Lock/],
     ['a retention it refuses', (asked) => (isPut(asked) ? error(400, 'InvalidRetentionPeriod') : undefined), /refuses the retention asked for, governance until 2099-01-01T00:00:00Z .*INDELIBLE_RETENTION_MODE and INDELIBLE_RETENTION_DAYS/],
     ['a retention it does not show', ({ method }) => (method === 'HEAD' ? { status: 200 } : undefined), /does not show the retention.*s3:GetObjectRetention/],
-    ['no right to write', (asked) => (isPut(asked) ? error(403, 'AccessDenied') : undefined), /do s3:PutObject and s3:PutObjectRetention on bucket bucket.*docs\/s3\.md/],
+    ['no right to write', (asked) => (isPut(asked) ? error(403, 'AccessDenied') : undefined), /do s3:PutObject and s3:PutObjectRetention \(governance until 2099-01-01T00:00:00Z, by INDELIBLE_RETENTION_MODE and INDELIBLE_RETENTION_DAYS\) on bucket bucket.*docs\/s3\.md/],
   ])('refuses %s', async (_, play, sentence) => {
     const said = await opening(play);
     expect(said).toMatch(/^the S3 store at http:\/\/127\.0\.0\.1:\d+\/bucket: /);
