@@ -7,7 +7,8 @@ import type { Receipt } from '../core/receipt.js';
 import type { Segment } from '../core/segment.js';
 import { hexEncode } from '#platform';
 import { boundCalls } from '../storage/bounded.js';
-import { LedgerError } from './errors.js';
+import { segmentKey } from '../core/chain.js';
+import { ChainHaltedError, LedgerError } from './errors.js';
 import { SegmentReader } from './reader.js';
 import { Sequencer } from './sequencer.js';
 import type { AppendedEntry, AppendItem, SequencerContext } from './sequencer.js';
@@ -22,26 +23,42 @@ export interface OpenChain {
   readonly last: Segment;
 }
 
+/** Reads segments that are known to be in a chain. */
+export type SegmentSource = Pick<SegmentReader, 'at' | 'covering' | 'chains'>;
+
+export interface LedgerContext extends Omit<SequencerContext, 'reader'> {
+  /** What entries are read from: the store, perhaps with another to fall back on. Appends use the store alone. */
+  readonly readThrough?: ((reader: SegmentSource) => SegmentSource) | undefined;
+  /** Why nothing may be appended to the chain, if something outside the store shows that it is cut off. */
+  readonly cutOff?: ((chainId: string) => { readonly key: string; readonly detail: string } | undefined) | undefined;
+}
+
 export class Ledger {
-  readonly reader: SegmentReader;
+  readonly reader: SegmentSource;
   readonly #context: SequencerContext;
+  readonly #cutOff: LedgerContext['cutOff'];
+  /** Entries each chain is known to have. */
+  readonly #sizes = new Map<string, number>();
   readonly #chains = new Map<string, Sequencer>();
   readonly #listeners = new Map<string, Set<CommitListener>>();
   readonly #told = new Set<string>();
   readonly #allListeners = new Set<CommitListener>();
   #closed = false;
 
-  constructor(context: Omit<SequencerContext, 'reader'>) {
+  constructor(context: LedgerContext) {
     const store = boundCalls(context.store, (ms, callback) => context.host.after(ms, callback), context.limits.callTimeoutMs);
-    this.reader = new SegmentReader(store, context.trust, (finding) => this.#tellOnce(finding, context));
+    const reader = new SegmentReader(store, context.trust, (finding) => this.#tellOnce(finding, context));
+    this.reader = context.readThrough?.(reader) ?? reader;
+    this.#cutOff = context.cutOff;
     this.#context = {
       ...context,
       store,
-      reader: this.reader,
+      reader,
       retention: () => context.retention(),
       onTrouble: (chainId, error) => context.onTrouble(chainId, error),
       onFinding: (finding) => this.#tellOnce(finding, context),
       onCommitted: (segment, own) => {
+        this.#sizes.set(segment.chainId, segment.head.size);
         context.onCommitted(segment, own);
         for (const listener of this.#listeners.get(segment.chainId) ?? []) listener(segment);
         for (const listener of this.#allListeners) listener(segment);
@@ -51,6 +68,9 @@ export class Ledger {
 
   /** See {@link Sequencer.append}. The chain comes into being with its first entry. */
   append(chainId: string, items: readonly AppendItem[]): Promise<readonly AppendedEntry[]> {
+    const cutOff = this.#cutOff?.(chainId);
+    // What is appended now would take the places of entries that were acknowledged.
+    if (cutOff !== undefined) return Promise.reject(new ChainHaltedError(chainId, cutOff.key, `truncated_tail: ${cutOff.detail}`));
     return this.#sequencer(chainId).append(items);
   }
 
@@ -64,12 +84,18 @@ export class Ledger {
       if (sequencer.queuedEntries === 0) this.#chains.delete(chainId);
       throw new LedgerError('chain_not_found', `there is no chain ${chainId}`);
     }
+    this.#sizes.set(chainId, head.size);
     return { head, last };
   }
 
   /** See {@link Sequencer.offer}. `bytes`: a whole segment, from somewhere other than the store. */
   async offer(chainId: string, firstSequence: number, bytes: Uint8Array): Promise<void> {
     if (!this.#closed) await this.#sequencer(chainId).offer(firstSequence, bytes);
+  }
+
+  /** Entries the chain is known to have; there may be more. 0 if nothing is known. Asks nobody. */
+  knownSize(chainId: string): number {
+    return this.#sizes.get(chainId) ?? 0;
   }
 
   /** The state of the chains this process has touched, for health and metrics. */
@@ -85,11 +111,12 @@ export class Ledger {
 
   async entry(chainId: string, sequence: number): Promise<{ readonly segment: Segment; readonly at: number }> {
     // An entry that is in the chain never moves: only for one behind the end the store is asked how far it goes.
-    const known = this.#chains.get(chainId)?.head;
-    const head = known !== undefined && sequence < known.size ? known : (await this.chain(chainId)).head;
-    const entry = sequence < head.size ? await this.#sequencer(chainId).entryAt(sequence) : undefined;
-    if (entry === undefined) throw new LedgerError('entry_not_found', `chain ${chainId} has no entry ${sequence}; it has ${head.size}`);
-    return entry;
+    const known = this.knownSize(chainId);
+    const size = sequence < known ? known : (await this.chain(chainId)).head.size;
+    if (sequence >= size) throw new LedgerError('entry_not_found', `chain ${chainId} has no entry ${sequence}; it has ${size}`);
+    const segment = await this.reader.covering(chainId, sequence, this.#context.index.segmentCovering(chainId, sequence));
+    if (segment === undefined) throw new ChainHaltedError(chainId, segmentKey(chainId, sequence), `missing_object: no object holds sequence ${sequence} of ${size}`);
+    return { segment, at: sequence - segment.firstSequence };
   }
 
   /**
