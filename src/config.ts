@@ -41,7 +41,7 @@ const schema = {
   host: text.meta(set('HOST', 'address to listen on; loopback unless set')).default('127.0.0.1'),
   port: integer(0, 65_535).meta(set('PORT', 'port to listen on; 0 takes a free one')).default(8_080),
   roles: listOf(z.enum(['all', ...ROLES], 'expected all, api, mirror or indexer'))
-    .meta(set('ROLES', 'what this process does, separated by commas: api (HTTP and appends), mirror (WORM to Kafka), indexer (to Elasticsearch), or all'))
+    .meta(set('ROLES', 'what this process does, separated by commas: api (HTTP and appends), mirror (WORM to Kafka, and to the second bucket), indexer (to Elasticsearch), or all'))
     .default(['all']),
   deployment: z
     .string()
@@ -167,7 +167,7 @@ function misfits(config: Config): string[] {
   if (config.s3ReplicaBucket !== undefined && config.s3ReplicaBucket === config.s3Bucket && (config.s3ReplicaEndpoint ?? config.s3Endpoint) === config.s3Endpoint) {
     found.push(`${metaOf('s3ReplicaBucket').variable} (s3ReplicaBucket): expected another bucket than INDELIBLE_S3_BUCKET`);
   }
-  if (!config.roles.includes('all') && config.roles.includes('mirror')) need('kafkaBrokers', 'for the role mirror');
+  if (!config.roles.includes('all') && config.roles.includes('mirror') && config.s3ReplicaBucket === undefined) need('kafkaBrokers', 'for the role mirror (or INDELIBLE_S3_REPLICA_BUCKET)');
   if (!config.roles.includes('all') && config.roles.includes('indexer')) need('elasticsearchUrl', 'for the role indexer');
   return found;
 }

@@ -8,6 +8,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { Tokens } from './access/tokens.js';
+import { hasRole } from './config.js';
 import type { Config } from './config.js';
 import { dataPaths } from './data-paths.js';
 import { exportFolder } from './evidence/export-folder.js';
@@ -18,13 +19,19 @@ import { DEFAULT_LIMITS } from './http/deps.js';
 import { LedgerError } from './ledger/errors.js';
 import { formatMicros, newWriterId, systemHost } from './ledger/host.js';
 import { Ledger } from './ledger/ledger.js';
+import { SegmentReader } from './ledger/reader.js';
 import { establishTrust } from './ledger/trust.js';
 import type { ChainTrust } from './ledger/trust.js';
+import { FallbackReader } from './replica/fallback-reader.js';
+import { replicaConfigOf, trySecond } from './replica/open.js';
+import { Replica } from './replica/replica.js';
 import type { SearchIndex } from './search/search-index.js';
 import { SqliteSearchIndex } from './search/sqlite.js';
 import { LocalKeySigner } from './signing/local-key.js';
 import type { Signer } from './signing/signer.js';
+import { boundCalls } from './storage/bounded.js';
 import { selfTest } from './storage/self-test.js';
+import { StoreSetupError } from './storage/setup-error.js';
 import type { WormStore } from './storage/worm-store.js';
 import { capabilitiesEvent, openWriteStore, outliveEarlierWrites, retentionOf, startError, SYSTEM_CHAIN } from './stores.js';
 import { storeConfigOf } from './verification/store-config.js';
@@ -33,6 +40,9 @@ import { ViewWriter } from './view/writer.js';
 import { VerificationJobs } from './verification/jobs.js';
 import { leafHints } from './view/leaf-hints.js';
 import { MarkFolder } from './verification/mark.js';
+
+const REPLICA_LOOK_MS = 30_000;
+const REPLICA_INSPECT_MS = 300_000;
 
 export interface OpenLedger {
   readonly store: WormStore;
@@ -43,6 +53,8 @@ export interface OpenLedger {
   readonly search: SearchIndex;
   readonly view: ViewWriter;
   readonly index: ViewIndex;
+  /** The second bucket, if there is one. */
+  readonly replica: Replica | undefined;
   /** Finishes accepted appends within the configured time, then lets go of everything. */
   close(): Promise<void>;
 }
@@ -97,8 +109,10 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
     retention: retentionOf(config),
   });
   const index = new ViewIndex(view, randomInt(2 ** 32));
+  // A command without metrics is gone before anything is copied: the second bucket is the service's.
+  const second = metrics === undefined ? undefined : await openSecond(config, log, store);
   const writerId = newWriterId();
-  const ledger = new Ledger({
+  const ledger: Ledger = new Ledger({
     store,
     signer,
     trust,
@@ -118,7 +132,15 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
       const halted = error instanceof LedgerError && error.code === 'chain_halted';
       log[halted ? 'error' : 'warn']({ chainId, err: error }, halted ? 'chain halted' : 'commit trouble');
     },
+    cutOff: (chainId) => replica?.cutOff(chainId),
+    readThrough: (reader) => (second === undefined ? reader : new FallbackReader(reader, new SegmentReader(second.store, trust), (segment, cause) => {
+      metrics?.fallback();
+      log.error({ chainId: segment.chainId, key: segment.key, err: cause }, 'read from the second bucket');
+    })),
   });
+  const replica: Replica | undefined = second && startReplica({ config, log, metrics, ledger, first: store, second, trust });
+  // An append before the second bucket has been heard could take the places of entries that the first has lost.
+  await replica?.looked();
   return {
     store,
     signer,
@@ -127,6 +149,7 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
     writerId,
     view,
     index,
+    replica,
     search: new SqliteSearchIndex(() => view.view),
     async close() {
       let cancel = (): void => undefined;
@@ -135,10 +158,68 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
       });
       await ledger.close(giveUp);
       cancel();
+      await replica?.close();
+      await second?.store.close();
       await view.close();
       await store.close();
     },
   };
+}
+
+interface Second {
+  /** Each call of which is bounded in time. */
+  readonly store: WormStore;
+  /** Until it does not throw, nothing is written there. */
+  readonly prepare: () => Promise<void>;
+}
+
+/** Refuses what is plainly no second bucket; one that does not answer is tried again later. @throws StoreSetupError */
+async function openSecond(config: Config, log: Logger, first: WormStore): Promise<Second | undefined> {
+  const settings = replicaConfigOf(config);
+  if (settings === undefined) return undefined;
+  // Who has no second bucket does not wait for the AWS SDK to load.
+  const { S3Store } = await import('./storage/s3/store.js');
+  const options = { ...settings, singleWriter: config.singleWriter };
+  let tried = false;
+  const prepare = async (): Promise<void> => {
+    if (!tried) await trySecond(first, options, retentionOf(config));
+    tried = true;
+  };
+  await prepare().catch((error: unknown) => {
+    if (error instanceof StoreSetupError) throw error;
+    log.warn({ err: error }, 'the second bucket can not be used now; it is tried again');
+  });
+  const store = new S3Store(options);
+  return { store: boundCalls(store, (ms, callback) => systemHost.after(ms, callback), config.storeTimeoutMs), prepare };
+}
+
+function startReplica(options: {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics | undefined;
+  readonly ledger: Ledger;
+  readonly first: WormStore;
+  readonly second: Second;
+  readonly trust: ChainTrust;
+}): Replica {
+  const { config, log, metrics, ledger, first, second, trust } = options;
+  return new Replica({
+    ledger,
+    first: boundCalls(first, (ms, callback) => systemHost.after(ms, callback), config.storeTimeoutMs),
+    second: second.store,
+    trust,
+    host: systemHost,
+    copies: hasRole(config, 'mirror'),
+    retention: () => retentionOf(config),
+    prepare: second.prepare,
+    lookEveryMs: REPLICA_LOOK_MS,
+    inspectEveryMs: REPLICA_INSPECT_MS,
+    onDifference: (difference) => {
+      metrics?.replicaFinding(difference.code);
+      log.error({ finding: difference }, `security finding: ${difference.code}`);
+    },
+    onTrouble: (chainId, error) => log.warn({ chainId, err: error }, 'second bucket'),
+  });
 }
 
 export interface Service {
@@ -183,6 +264,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
     metrics.observe({
       queuedEntries: () => [...ledger.open()].reduce((sum, chain) => sum + chain.queuedEntries, 0),
       viewLag: () => view.backlog,
+      replicaLag: () => opened.replica?.lag ?? 0,
+      replicaDifferences: () => opened.replica?.differences.length ?? 0,
     });
     const http = createHttpServer({
       ledger,
@@ -191,6 +274,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
       access: tokens,
       verification: verifications,
       exports,
+      replica: opened.replica,
       metrics,
       log,
       version: packageVersion(),
@@ -215,11 +299,12 @@ export async function startService(config: Config, log: Logger): Promise<Service
   }
 }
 
-function readinessOf({ ledger, view }: OpenLedger): Readiness {
+function readinessOf({ ledger, view, replica }: OpenLedger): Readiness {
   const unsettled = [...ledger.open()].filter((chain) => chain.unsettled).map((chain) => chain.chainId);
   const behind = [...ledger.open()].filter((chain) => chain.head !== undefined && !chain.indexed).map((chain) => chain.chainId);
+  const second = replica?.check();
   return {
-    ready: unsettled.length === 0,
+    ready: unsettled.length === 0 && second?.status !== 'failed',
     checks: [
       unsettled.length === 0
         ? { name: 'store', status: 'ok' }
@@ -227,6 +312,7 @@ function readinessOf({ ledger, view }: OpenLedger): Readiness {
       view.failure === undefined && behind.length === 0
         ? { name: 'view', status: 'ok' }
         : { name: 'view', status: 'degraded', detail: view.failure?.message ?? `the index of ${behind.length} chains is being built` },
+      ...(second === undefined ? [] : [second]),
     ],
   };
 }

@@ -1,6 +1,7 @@
 /** /v1/chains: which chains there are, and how far they go. */
 import { LedgerError } from '../ledger/errors.js';
 import type { Ledger } from '../ledger/ledger.js';
+import type { ReplicaService } from './deps.js';
 import { acceptable, JSON_TYPE } from './media.js';
 import { chainIdParameter, integerParameter, optional, withDefault } from './parameters.js';
 import { defineRoute } from './route.js';
@@ -8,7 +9,7 @@ import type { Route } from './route.js';
 import { arrayOf, chainIdSchema, objectOf, ref, sequenceSchema, timeSchema } from './schemas.js';
 
 type ChainState =
-  | { readonly chainId: string; readonly state: 'open'; readonly size: number; readonly lastReceivedAt: string }
+  | { readonly chainId: string; readonly state: 'open'; readonly size: number; readonly lastReceivedAt: string; readonly replicatedThrough?: number }
   | { readonly chainId: string; readonly state: 'halted'; readonly detail: string };
 
 export const chainsRoute: Route = defineRoute({
@@ -26,7 +27,7 @@ export const chainsRoute: Route = defineRoute({
   },
   answers: { 200: { description: 'A page.', content: { [JSON_TYPE]: ref('ChainPage') } } },
   problems: ['store_unavailable', 'shutting_down', 'not_acceptable'],
-  async handle({ exchange, query: { after, limit }, deps: { ledger } }) {
+  async handle({ exchange, query: { after, limit }, deps: { ledger, replica } }) {
     acceptable(exchange.req.headers.accept, [JSON_TYPE]);
     const chains: ChainState[] = [];
     let next: string | null = null;
@@ -36,7 +37,7 @@ export const chainsRoute: Route = defineRoute({
         next = chains.at(-1)?.chainId ?? null;
         break;
       }
-      const state = await stateOf(ledger, chainId);
+      const state = await stateOf(ledger, chainId, replica);
       if (state !== undefined) chains.push(state);
     }
     exchange.json(200, JSON.stringify({ chains, next }));
@@ -44,10 +45,10 @@ export const chainsRoute: Route = defineRoute({
 });
 
 /** `undefined`: a name alone makes no chain. */
-async function stateOf(ledger: Ledger, chainId: string): Promise<ChainState | undefined> {
+async function stateOf(ledger: Ledger, chainId: string, replica: ReplicaService | undefined): Promise<ChainState | undefined> {
   try {
     const { head } = await ledger.chain(chainId);
-    return { chainId, state: 'open', size: head.size, lastReceivedAt: head.lastReceivedAt };
+    return { chainId, state: 'open', size: head.size, lastReceivedAt: head.lastReceivedAt, ...(replica !== undefined && { replicatedThrough: Math.min(head.size, replica.replicatedThrough(chainId)) }) };
   } catch (error) {
     // One chain in trouble must not hide the others.
     if (error instanceof LedgerError && error.code === 'chain_halted') return { chainId, state: 'halted', detail: error.message };
@@ -58,8 +59,8 @@ async function stateOf(ledger: Ledger, chainId: string): Promise<ChainState | un
 
 export const chainSchemas = {
   Chain: objectOf(
-    { chainId: chainIdSchema, state: { enum: ['open', 'halted'] }, size: sequenceSchema, lastReceivedAt: timeSchema, detail: { type: 'string' } },
-    ['size', 'lastReceivedAt', 'detail'],
+    { chainId: chainIdSchema, state: { enum: ['open', 'halted'] }, size: sequenceSchema, lastReceivedAt: timeSchema, replicatedThrough: { ...sequenceSchema, description: 'Leading entries known to be in the second bucket, too. Absent without one.' }, detail: { type: 'string' } },
+    ['size', 'lastReceivedAt', 'replicatedThrough', 'detail'],
   ),
   ChainPage: objectOf({ chains: arrayOf(ref('Chain')), next: { type: ['string', 'null'] } }, []),
 };

@@ -15,6 +15,8 @@ export interface HttpDeps {
   readonly access: Authenticator;
   readonly verification: VerificationService;
   readonly exports: ExportService;
+  /** Absent without a second bucket. */
+  readonly replica?: ReplicaService | undefined;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** Of the service, for `/openapi.json`. */
@@ -24,6 +26,11 @@ export interface HttpDeps {
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: () => number;
   readonly limits?: Partial<HttpLimits>;
+}
+
+export interface ReplicaService {
+  /** Leading entries of the chain that are known to be in the second bucket, too. */
+  replicatedThrough(chainId: string): number;
 }
 
 export interface HttpLimits {

@@ -1,5 +1,8 @@
 /** …/entries: append, read a range, read one, ask whether an id is there. */
 import { appendItemSchema, jsonSchemaOf } from '../core/event.js';
+import { LedgerError } from '../ledger/errors.js';
+import type { Ledger } from '../ledger/ledger.js';
+import { StoreError } from '../storage/worm-store.js';
 import { BATCH_ROUTE, ENTRIES_ROUTE } from './append.js';
 import type { AppendHandlers } from './append.js';
 import { acceptable, JSON_TYPE, NDJSON_TYPE } from './media.js';
@@ -98,22 +101,23 @@ export function entryRoutes(appends: AppendHandlers): Route[] {
         },
       },
       problems: [...CHAIN_READ_PROBLEMS, 'entry_not_found', 'not_acceptable'],
-      async handle({ exchange, path: { chainId }, query: { from, limit }, deps: { ledger } }) {
+      async handle({ exchange, path: { chainId }, query: { from, limit }, deps: { ledger, replica } }) {
         const type = acceptable(exchange.req.headers.accept, TYPES);
-        const { head } = await ledger.chain(chainId);
+        const { size, isEnd } = await sizeFor(ledger, chainId, from);
+        const replicated = replica?.replicatedThrough(chainId) ?? 0;
         const texts: string[] = [];
         let length = 0;
         let next = from;
-        reading: for await (const { segment, at, count } of runs(ledger, chainId, from, Math.min(head.size, from + limit))) {
+        reading: for await (const { segment, at, count } of runs(ledger, chainId, from, Math.min(size, from + limit))) {
           for (let i = at; i < at + count; i++) {
-            const text = type === JSON_TYPE ? entryText(segment, i) : (segment.payloads[i] as string);
+            const text = type === JSON_TYPE ? entryText(segment, i, replicated) : (segment.payloads[i] as string);
             if (texts.length > 0 && length + text.length > MAX_PAGE_LENGTH) break reading;
             length += text.length + 1;
             texts.push(text);
             next += 1;
           }
         }
-        const more = next < head.size;
+        const more = next < size || !isEnd;
         const link = more ? ['link', `</v1/chains/${chainId}/entries?from=${next}&limit=${limit}>; rel="next"`] : [];
         if (type === JSON_TYPE) {
           exchange.json(200, `{"chainId":"${chainId}","entries":[${texts.join(',')}],"next":${more ? next : 'null'}}`, link);
@@ -123,6 +127,24 @@ export function entryRoutes(appends: AppendHandlers): Route[] {
       },
     }),
   ];
+}
+
+/**
+ * How far a page may go. While the store does not answer, entries that are known to be in the chain can still be
+ * read from elsewhere; but nobody can say then that they are all, so the page is not the last.
+ */
+async function sizeFor(ledger: Ledger, chainId: string, from: number): Promise<{ readonly size: number; readonly isEnd: boolean }> {
+  try {
+    return { size: (await ledger.chain(chainId)).head.size, isEnd: true };
+  } catch (error) {
+    const known = ledger.knownSize(chainId);
+    if (from >= known || !isStoreTrouble(error)) throw error;
+    return { size: known, isEnd: false };
+  }
+}
+
+function isStoreTrouble(error: unknown): boolean {
+  return error instanceof StoreError || (error instanceof LedgerError && error.code === 'store_unavailable');
 }
 
 export const entryRoute: Route = defineRoute({
@@ -137,10 +159,11 @@ export const entryRoute: Route = defineRoute({
   queryParameters: {},
   answers: { 200: { description: 'The entry.', content: { [JSON_TYPE]: ref('ChainEntry'), [NDJSON_TYPE]: { type: 'string' } } } },
   problems: [...CHAIN_READ_PROBLEMS, 'entry_not_found', 'not_acceptable'],
-  async handle({ exchange, path: { chainId, sequence }, deps: { ledger } }) {
+  async handle({ exchange, path: { chainId, sequence }, deps: { ledger, replica } }) {
     const type = acceptable(exchange.req.headers.accept, TYPES);
     const { segment, at } = await ledger.entry(chainId, sequence);
-    if (type === JSON_TYPE) exchange.json(200, `{"chainId":"${chainId}",${entryText(segment, at).slice(1)}`);
+    const replicated = replica?.replicatedThrough(chainId) ?? 0;
+    if (type === JSON_TYPE) exchange.json(200, `{"chainId":"${chainId}",${entryText(segment, at, replicated).slice(1)}`);
     else exchange.send(200, ['content-type', NDJSON_TYPE, 'cache-control', 'no-store'], `${segment.payloads[at] as string}\n`);
   },
 });
@@ -170,6 +193,10 @@ const entryMembers = {
   entryHash: hash,
   prevHash: hash,
 };
+const readMembers = {
+  ...entryMembers,
+  state: { enum: ['durable', 'replicated'], description: '`replicated`: known to be in the second bucket, too. `durable` says nothing about the second bucket.' },
+};
 
 export const entrySchemas = {
   AppendItem: jsonSchemaOf(appendItemSchema),
@@ -197,8 +224,8 @@ export const entrySchemas = {
     [],
   ),
   Receipts: objectOf({ receipts: arrayOf(ref('Receipt')) }, []),
-  Entry: objectOf({ ...entryMembers, entry: ref('Envelope') }, []),
-  ChainEntry: objectOf({ chainId: chainIdSchema, ...entryMembers, entry: ref('Envelope') }, []),
+  Entry: objectOf({ ...readMembers, entry: ref('Envelope') }, []),
+  ChainEntry: objectOf({ chainId: chainIdSchema, ...readMembers, entry: ref('Envelope') }, []),
   EntryPage: objectOf({ chainId: chainIdSchema, entries: arrayOf(ref('Entry')), next: { type: ['integer', 'null'] } }, []),
   Exists: objectOf({ chainId: chainIdSchema, entryId: entryIdSchema, exists: { type: 'boolean' }, sequence: sequenceSchema }, ['sequence']),
 };

@@ -18,6 +18,10 @@ export interface Gauges {
   /** Entries that are committed and not yet in the local view, over all chains. */
   readonly viewLag: () => number;
   readonly openStreams: () => number;
+  /** Entries that are not known to be in the second bucket, over all chains. */
+  readonly replicaLag: () => number;
+  /** What stands between the two buckets that should not. */
+  readonly replicaDifferences: () => number;
 }
 
 export class Metrics {
@@ -26,14 +30,18 @@ export class Metrics {
   readonly #appends = new Tally('indelible_append_entries_total', 'Entries sent to be appended, by outcome', ['outcome']);
   readonly #commits = new Timings('indelible_commit_seconds', 'Calls to the store that create a segment', ['outcome'], SECONDS);
   readonly #segments = new Timings('indelible_segment_entries', 'Entries of each segment that became part of a chain', ['origin'], ENTRIES);
+  readonly #replicaFindings = new Tally('indelible_replica_findings_total', 'Differences found between the two buckets, by code', ['code']);
+  readonly #fallbacks = new Tally('indelible_replica_reads_total', 'Segments that were read from the second bucket because the first failed or lacks them', []);
   readonly #gauges: Partial<Gauges> = {};
 
   constructor(options: { readonly process?: boolean } = {}) {
-    for (const metric of [this.#requests, this.#appends, this.#commits, this.#segments]) this.registry.registerMetric(metric.asMetric());
+    for (const metric of [this.#requests, this.#appends, this.#commits, this.#segments, this.#replicaFindings, this.#fallbacks]) this.registry.registerMetric(metric.asMetric());
     if (options.process ?? true) collectDefaultMetrics({ register: this.registry });
     this.#gauge('indelible_queued_entries', 'Entries that wait to be committed', 'queuedEntries');
     this.#gauge('indelible_view_lag_entries', 'Entries that are committed and not yet in the local view', 'viewLag');
     this.#gauge('indelible_open_streams', 'Clients that follow a chain', 'openStreams');
+    this.#gauge('indelible_replica_lag_entries', 'Entries that are committed and not known to be in the second bucket', 'replicaLag');
+    this.#gauge('indelible_replica_differences', 'Chains and kinds in which the two buckets differ', 'replicaDifferences');
   }
 
   /** Sets what the gauges ask. Those never set read 0. */
@@ -47,6 +55,15 @@ export class Metrics {
 
   append(outcome: AppendOutcome, entries: number): void {
     this.#appends.add(entries, outcome);
+  }
+
+  replicaFinding(code: string): void {
+    this.#replicaFindings.add(1, code);
+  }
+
+  /** A segment was read from the second bucket. */
+  fallback(): void {
+    this.#fallbacks.add(1);
   }
 
   /** For the ledger's `onCommitted`. */

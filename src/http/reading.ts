@@ -35,13 +35,17 @@ export async function* runs(ledger: Ledger, chainId: string, from: number, to: n
   }
 }
 
+/** `replicated`: this process knows it to be in the second bucket, too. */
+export type EntryState = 'durable' | 'replicated';
+
 /** An entry with its hashes, as JSON text; the payload stands in it byte for byte. */
-export function entryText(segment: Segment, at: number): string {
+export function entryText(segment: Segment, at: number, replicatedThrough: number): string {
   const payload = segment.payloads[at] as string;
   const envelope = readPayload(payload);
   if (envelope === undefined) throw new Error(`${segment.key}: payload ${at} passed verification and is no envelope`);
   const { entryId, receivedAt, sequence } = envelope;
   const entryHash = hexEncode(segment.entryHashes.subarray(32 * at, 32 * (at + 1)));
   const prevHash = hexEncode(at === 0 ? segment.prevHash : segment.entryHashes.subarray(32 * (at - 1), 32 * at));
-  return `{"sequence":${sequence},"entryId":"${entryId}","receivedAt":"${receivedAt}","entryHash":"${entryHash}","prevHash":"${prevHash}","entry":${payload}}`;
+  const state: EntryState = sequence < replicatedThrough ? 'replicated' : 'durable';
+  return `{"sequence":${sequence},"entryId":"${entryId}","receivedAt":"${receivedAt}","entryHash":"${entryHash}","prevHash":"${prevHash}","state":"${state}","entry":${payload}}`;
 }

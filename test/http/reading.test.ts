@@ -51,7 +51,7 @@ describe('reading a range', () => {
     expect(page.json['next']).toBe(100);
     for (const [n, entry] of entries(page.json).entries()) {
       const { sequence, entryId, receivedAt, entryHash, prevHash, payload } = receipts[n]!;
-      expect(entry).toEqual({ sequence, entryId, receivedAt, entryHash, prevHash, entry: JSON.parse(payload) as unknown });
+      expect(entry).toEqual({ sequence, entryId, receivedAt, entryHash, prevHash, state: 'durable', entry: JSON.parse(payload) as unknown });
       expect(page.text).toContain(`"entry":${payload}}`);
     }
   });
