@@ -243,7 +243,7 @@ function noLedger(config: Config): CliError {
 
 function viewOf(segment: Segment, at: number): EntryView {
   const { chainId, sequence, entryId, receivedAt, entryHash, prevHash, payload } = receiptOf(segment, at);
-  return { chainId, sequence, entryId, receivedAt, entryHash, prevHash, entry: JSON.parse(payload) as EntryView['entry'] };
+  return { chainId, sequence, entryId, receivedAt, entryHash, prevHash, state: 'durable', entry: JSON.parse(payload) as EntryView['entry'] };
 }
 
 function pause(milliseconds: number): Promise<void> {

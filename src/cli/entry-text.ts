@@ -18,7 +18,7 @@ export function entryLine({ sequence, receivedAt, entry }: EntryView, width = 0)
 
 /** All of it. */
 export function entryDetails(view: EntryView): string {
-  const { chainId, sequence, entryId, receivedAt, entryHash, prevHash, entry } = view;
+  const { chainId, sequence, entryId, receivedAt, entryHash, prevHash, state, entry } = view;
   const head = fields([
     ['chain', chainId],
     ['sequence', sequence],
@@ -26,6 +26,7 @@ export function entryDetails(view: EntryView): string {
     ['received', receivedAt],
     ['hash', entryHash],
     ['previous', prevHash],
+    ['state', state],
     ['writer', entry.writerId],
   ]);
   const members = Object.entries(entry.event).map(([name, value]): [string, string] => [name, valueText(name, value)]);

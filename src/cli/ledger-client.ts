@@ -25,13 +25,15 @@ export interface EntryView {
   readonly receivedAt: string;
   readonly entryHash: string;
   readonly prevHash: string;
+  /** `replicated`: the service knows it to be in the second bucket, too. */
+  readonly state: 'durable' | 'replicated';
   /** The envelope, parsed. */
   readonly entry: { readonly event: Readonly<Record<string, unknown>>; readonly writerId: string };
 }
 
 /** One chain in trouble must not hide the others. */
 export type ListedChain =
-  | { readonly chainId: string; readonly state: 'open'; readonly size: number; readonly lastReceivedAt: string }
+  | { readonly chainId: string; readonly state: 'open'; readonly size: number; readonly lastReceivedAt: string; readonly replicatedThrough?: number }
   | { readonly chainId: string; readonly state: 'halted'; readonly detail: string };
 
 export interface KeyView {

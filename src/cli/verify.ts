@@ -1,14 +1,17 @@
 /** `indelible verify`: judges chains in a folder, without a service and without changing anything. */
 import { Command, Option } from 'commander';
 import { loadConfig } from '../config.js';
+import type { Config } from '../config.js';
 import { exitCodeOf } from '../core/findings.js';
 import type { Verdict } from '../core/findings.js';
 import { dataPaths } from '../data-paths.js';
 import { EvidenceFormatError, readEvidenceFile } from '../verification/evidence.js';
 import type { Evidence } from '../verification/evidence.js';
+import type { StoreReader } from '../storage/worm-store.js';
 import { MarkFolder, signMark } from '../verification/mark.js';
 import type { VerificationReport } from '../verification/report.js';
 import { openStore, storeConfigOf } from '../verification/store-config.js';
+import type { StoreConfig } from '../verification/store-config.js';
 import { verifyAll, worstVerdict } from '../verification/verify-all.js';
 import { verifyChain } from '../verification/verify-chain.js';
 import type { CliContext } from './command.js';
@@ -29,6 +32,8 @@ interface Options {
   readonly publicKey?: readonly string[];
   readonly deployment?: string;
   readonly incremental?: boolean;
+  readonly replica?: boolean;
+  readonly againstReplica?: boolean;
   readonly workers?: number;
   readonly json?: boolean;
   readonly progress?: boolean;
@@ -45,6 +50,8 @@ export function command(context: CliContext): Command {
     .addOption(publicKeyOption())
     .addOption(deploymentOption())
     .addOption(new Option('--incremental', 'begin where the last one ended, and sign for what was found intact').conflicts(['from', 'to']))
+    .addOption(new Option('--replica', 'verify the second bucket (INDELIBLE_S3_REPLICA_BUCKET) by itself').conflicts(['againstReplica', 'incremental']))
+    .addOption(new Option('--against-replica', 'hold the chains against the second bucket, byte for byte').conflicts(['from', 'to', 'incremental']))
     .addOption(new Option('--workers <count>', 'threads; 0: none beside the main one').argParser(integer(0, 256)))
     .addOption(progressOption())
     .addOption(jsonOption())
@@ -58,8 +65,9 @@ async function run({ output, exit }: CliContext, options: Options): Promise<void
   const paths = dataPaths(dataDir);
   const keys = publicKeysOf(options.publicKey);
   const against = await Promise.all((options.against ?? []).map(evidence));
-  const config = storeConfigOf(settings);
+  const config = options.replica === true ? await secondOf(settings) : storeConfigOf(settings);
   const store = await openStore(config);
+  const second = options.againstReplica === true ? await openStore(await secondOf(settings)) : undefined;
   const hints = openHints(dataDir);
   const progress = new Progress(options.progress);
   const marks = new MarkFolder(paths.marks);
@@ -76,7 +84,7 @@ async function run({ output, exit }: CliContext, options: Options): Promise<void
   };
   const reports: VerificationReport[] = [];
   try {
-    for await (const report of options.chain === undefined ? verifyAll({ ...common, ...(mark !== undefined && { mark }) }) : one(options.chain)) {
+    for await (const report of second !== undefined ? againstSecond(second) : options.chain === undefined ? verifyAll({ ...common, ...(mark !== undefined && { mark }) }) : one(options.chain)) {
       progress.done();
       reports.push(report);
       if (options.json !== true) output.line(`${reports.length > 1 ? '\n' : ''}${reportText(output, report, store.location)}`);
@@ -86,6 +94,7 @@ async function run({ output, exit }: CliContext, options: Options): Promise<void
     progress.done();
     await hints.close();
     await store.close();
+    await second?.close();
   }
   // A store without a chain shows nothing, least of all that nothing is missing.
   const verdict: Verdict = reports.length === 0 ? 'indeterminate' : worstVerdict(reports.map((report) => report.verdict));
@@ -100,6 +109,11 @@ async function run({ output, exit }: CliContext, options: Options): Promise<void
     yield await verifyChain({ ...common, chainId, ...(from !== undefined && { from }), ...(to !== undefined && { to }), ...(note !== undefined && { mark: note }) });
   }
 
+  async function* againstSecond(other: StoreReader): AsyncGenerator<VerificationReport> {
+    const { verifyAgainst } = await import('../replica/verify.js');
+    yield* verifyAgainst({ ...common, second: other, chainId: options.chain });
+  }
+
   async function leaveMark(report: VerificationReport): Promise<void> {
     try {
       const { LocalKeySigner } = await import('../signing/local-key.js');
@@ -108,6 +122,13 @@ async function run({ output, exit }: CliContext, options: Options): Promise<void
       output.note(`no mark was left for chain ${report.chainId}, the next verification reads all of it: ${messageOf(error)}`);
     }
   }
+}
+
+async function secondOf(settings: Config): Promise<StoreConfig> {
+  const { replicaConfigOf } = await import('../replica/open.js');
+  const second = replicaConfigOf(settings);
+  if (second === undefined) throw new CliError('usage', 'there is no second bucket: name it in INDELIBLE_S3_REPLICA_BUCKET');
+  return second;
 }
 
 async function evidence(file: string): Promise<Evidence> {
