@@ -82,11 +82,11 @@ describe('copying', () => {
     expect(looker.second.calls.some(({ operation }) => operation === 'create')).toBe(false);
   });
 
-  it('to a folder works as to a bucket', async () => {
+  it('to a folder works as to a bucket', { timeout: 30_000 }, async () => {
     const store = await FilesystemStore.open(await folder());
-    const opened = world.open({ inner: store });
+    const opened = world.open({ inner: store, secondTimeoutMs: 5_000 });
     await world.appendSegments(opened.ledger, 5);
-    await until(() => opened.replica.replicatedThrough(CHAIN) === world.size());
+    await until(() => opened.replica.replicatedThrough(CHAIN) === world.size(), 25_000);
     for (const [key, bytes] of world.first.snapshot()) expect(Buffer.compare((await store.read(key))!, bytes)).toBe(0);
     await opened.close();
     await store.close();

@@ -38,6 +38,8 @@ export interface OpenOptions {
   readonly copies?: boolean;
   readonly lookEveryMs?: number;
   readonly prepare?: () => Promise<void>;
+  /** Of a call to the second. Default 60. */
+  readonly secondTimeoutMs?: number;
   /** The store behind the second. */
   readonly inner?: WormStore;
 }
@@ -58,7 +60,7 @@ export class World {
   open(options: OpenOptions = {}): Opened {
     const first = new FaultyStore(this.first);
     const second = new FaultyStore(options.inner ?? this.second, options.plan);
-    const bounded = boundCalls(second, (ms, callback) => systemHost.after(ms, callback), 60);
+    const bounded = boundCalls(second, (ms, callback) => systemHost.after(ms, callback), options.secondTimeoutMs ?? 60);
     const ledger = new Ledger({
       store: first,
       signer: TEST_KEY,
