@@ -3,18 +3,19 @@
  *
  * A note arrives from outside: every field is hostile until its signature is checked.
  */
-import { base64Decode, base64Encode, hexEncode, sha256, utf8Encode, verifySignature } from '#platform';
+import { base64Decode, base64Encode, hexEncode, sha256, utf8Encode } from '#platform';
 import { ED25519_SPKI_PREFIX, publicKeyFault } from './public-key.js';
-import type { PublicKey } from './public-key.js';
+import type { PublicKey, TrustedKey } from './public-key.js';
+import { isSignatureBy } from './signature.js';
 
-export type { PublicKey } from './public-key.js';
+export type { PublicKey, TrustedKey } from './public-key.js';
 
 /** A public key under the name it signs with; for us the name is a chain's origin. */
 export interface NoteKey {
   readonly name: string;
   /** 8 lowercase hexadecimal digits. */
   readonly keyId: string;
-  readonly publicKey: PublicKey;
+  readonly publicKey: TrustedKey;
 }
 
 export interface NoteSignature {
@@ -52,7 +53,7 @@ function keyMaterial(key: PublicKey): Uint8Array {
 }
 
 /** signed-note "Key ID": the ECDSA one is over the DER SPKI alone, so the name does not enter it. */
-export function noteKey(name: string, publicKey: PublicKey): NoteKey {
+export function noteKey(name: string, publicKey: TrustedKey): NoteKey {
   const digest =
     publicKey.algorithm === 'ed25519'
       ? sha256(concat(utf8Encode(`${name}\n`), keyMaterial(publicKey)))
@@ -132,9 +133,11 @@ export function noteSigners(note: SignedNote, trusted: readonly NoteKey[]): read
   const signers: NoteKey[] = [];
   const message = utf8Encode(note.text);
   for (const { name, keyId, signature } of note.signatures) {
-    const key = trusted.find((candidate) => candidate.name === name && candidate.keyId === keyId);
-    if (key === undefined) continue;
-    if (!verifySignature(key.publicKey.algorithm, key.publicKey.spki, message, signature)) return [];
+    // A key ID has 32 bits: of some ten thousand delegated keys, two may well share one.
+    const candidates = trusted.filter((candidate) => candidate.keyId === keyId && candidate.name === name);
+    if (candidates.length === 0) continue;
+    const key = candidates.find((candidate) => isSignatureBy(candidate.publicKey, message, signature));
+    if (key === undefined) return [];
     signers.push(key);
   }
   return signers;

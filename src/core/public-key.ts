@@ -11,6 +11,17 @@ export interface PublicKey {
   readonly spki: Uint8Array;
 }
 
+/** Between which times, both inclusive, a key may have signed: as `receivedAt` has them, 27 characters each. */
+export interface Validity {
+  readonly notBefore: string;
+  readonly notAfter: string;
+}
+
+/** A key that may sign checkpoints; a delegated one only within its time (docs/format.md §6.1). */
+export interface TrustedKey extends PublicKey {
+  readonly validity?: Validity;
+}
+
 /** RFC 8410 §4: an Ed25519 SPKI is this prefix and the 32-byte key. */
 export const ED25519_SPKI_PREFIX: Uint8Array = hexDecode('302a300506032b6570032100');
 /** RFC 5480 §2.1.1: id-ecPublicKey, prime256v1, a bit string with an uncompressed point. */

@@ -94,7 +94,10 @@ export function verifyReceipt(value: unknown, keysFor: (origin: string) => reado
     if (envelope[member] !== receipt[member]) return invalid(`${member} is ${JSON.stringify(receipt[member])}, the payload says ${JSON.stringify(envelope[member])}`);
   }
   const proof = receipt.inclusionProof.map((hash) => parseHash(hash) as Uint8Array);
-  const { checkpoint, signers } = opened;
+  const { checkpoint } = opened;
+  // A checkpoint has no time of its own, but none that covers the entry is older than it.
+  const signers = opened.signers.filter(({ publicKey }) => publicKey.validity === undefined || envelope.receivedAt <= publicKey.validity.notAfter);
+  if (signers.length === 0) return invalid(`the entry was received at ${envelope.receivedAt}, when the key that signed the checkpoint was delegated no longer`);
   if (!verifyInclusion(sha256(leaf), receipt.sequence, checkpoint.size, proof, checkpoint.root)) {
     return invalid('the inclusion proof does not lead to the signed root');
   }

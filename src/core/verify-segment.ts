@@ -11,6 +11,7 @@ import { hashEntries } from './leaf-hasher.js';
 import { equalBytes, frontierLength, HASH_BYTES } from './merkle.js';
 import { formatNote, noteSigners, parseNote } from './note.js';
 import type { NoteKey, SignedNote } from './note.js';
+import type { Validity } from './public-key.js';
 import { MAX_SEGMENT_BYTES, MAX_SEGMENT_ENTRIES } from './segment.js';
 import type { Segment } from './segment.js';
 import { formatHeader, readHeader, SEGMENT_FORMAT } from './segment-header.js';
@@ -182,6 +183,12 @@ export function verifySegment(
   if (expected.before !== undefined && scan.firstReceivedAt < expected.before.lastReceivedAt) {
     return invalid(fault('clock_regression', `receivedAt ${scan.firstReceivedAt} is before ${expected.before.lastReceivedAt}`));
   }
+  const late = signed.signers.find(({ publicKey }) => !isWithin(scan.lastReceivedAt, publicKey.validity));
+  if (late !== undefined) {
+    const { notBefore, notAfter } = late.publicKey.validity as Validity;
+    const reason = fault('signature_invalid', `key ${late.keyId} was delegated from ${notBefore} to ${notAfter}, the segment ends at ${scan.lastReceivedAt}`);
+    return { outcome: 'invalid', fault: reason, claimed: { before, count, leafHashes, signed: undefined } };
+  }
   return {
     outcome: 'valid',
     firstSequence,
@@ -204,6 +211,11 @@ export function verifySegment(
     starts,
     ends,
   };
+}
+
+/** Both times are of the one form whose order is that of their text. */
+function isWithin(receivedAt: string, validity: Validity | undefined): boolean {
+  return validity === undefined || (validity.notBefore <= receivedAt && receivedAt <= validity.notAfter);
 }
 
 /** Is this object what its key and its predecessor say? */
@@ -254,7 +266,7 @@ function openSegmentNote(
   origin: string,
   header: SegmentHeader,
   keys: readonly NoteKey[],
-): SegmentFault | { readonly checkpoint: Checkpoint; readonly keyIds: readonly string[] } {
+): SegmentFault | { readonly checkpoint: Checkpoint; readonly signers: readonly NoteKey[]; readonly keyIds: readonly string[] } {
   let note: SignedNote;
   try {
     note = parseNote(text);
@@ -276,7 +288,7 @@ function openSegmentNote(
   try {
     const checkpoint = parseCheckpointText(note.text);
     if (checkpoint.origin !== origin) return fault('checkpoint_mismatch', `the checkpoint is of ${checkpoint.origin}, expected ${origin}`);
-    return { checkpoint, keyIds: signers.map((key) => key.keyId) };
+    return { checkpoint, signers, keyIds: signers.map((key) => key.keyId) };
   } catch (error) {
     return fault('checkpoint_mismatch', (error as Error).message);
   }

@@ -35,7 +35,8 @@ const RFC3339 = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9
 export function openMark(note: string, keys: readonly NoteKey[]): { readonly mark: Mark; readonly signers: readonly NoteKey[] } | undefined {
   const parsed = parseNote(note);
   const mark = parseMarkText(parsed.text);
-  const signers = noteSigners(parsed, keys.filter((key) => key.name === mark.origin));
+  // A delegated key vouches for segments alone.
+  const signers = noteSigners(parsed, keys.filter((key) => key.name === mark.origin && key.publicKey.validity === undefined));
   return signers.length === 0 ? undefined : { mark, signers };
 }
 

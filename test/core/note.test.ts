@@ -1,8 +1,9 @@
-import { generateKeyPairSync, sign } from 'node:crypto';
+import { generateKeyPairSync, sign, verify } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkpointText, openCheckpoint, parseCheckpointText } from '#indelible/core/checkpoint.js';
 import { formatNote, formatVkey, noteKey, noteSigners, parseNote, parseVkey } from '#indelible/core/note.js';
+import { hasLowS, withLowS } from '#indelible/core/signature.js';
 import { TEST_KEY, TestKey } from '../support/chain-builder.js';
 
 const name = 'test.example/log/orders';
@@ -38,9 +39,43 @@ describe('a note', () => {
   test('opens with an ECDSA key', () => {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
     const ecKey = noteKey(name, { algorithm: 'ecdsa-p256', spki: publicKey.export({ format: 'der', type: 'spki' }) });
-    const note = formatNote(text, [{ name, keyId: ecKey.keyId, signature: sign('sha256', Buffer.from(text), privateKey) }]);
+    const signature = withLowS(sign('sha256', Buffer.from(text), privateKey));
+    const note = formatNote(text, [{ name, keyId: ecKey.keyId, signature }]);
     expect(openCheckpoint(note, [key, ecKey])?.signers).toEqual([ecKey]);
     expect(parseVkey(formatVkey(ecKey))).toEqual(ecKey);
+  });
+
+  test('has no second form that someone without the key can make', () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+    const spki = publicKey.export({ format: 'der', type: 'spki' });
+    const ecKey = noteKey(name, { algorithm: 'ecdsa-p256', spki });
+    const message = Buffer.from(text);
+    let both = 0;
+    for (let i = 0; i < 40; i++) {
+      const made = sign('sha256', message, privateKey);
+      const low = withLowS(made);
+      // OpenSSL leaves open which half: both are signatures by the standard, one of them is one by ours.
+      const [accepted, refused] = hasLowS(made) ? [made, undefined] : [low, made];
+      expect(hasLowS(accepted)).toBe(true);
+      expect(verify('sha256', message, publicKey, accepted)).toBe(true);
+      expect(noteSigners(parseNote(formatNote(text, [{ name, keyId: ecKey.keyId, signature: accepted }])), [ecKey])).toEqual([ecKey]);
+      if (refused === undefined) continue;
+      both += 1;
+      expect(verify('sha256', message, publicKey, refused)).toBe(true);
+      expect(noteSigners(parseNote(formatNote(text, [{ name, keyId: ecKey.keyId, signature: refused }])), [ecKey])).toEqual([]);
+    }
+    expect(both).toBeGreaterThan(5);
+    for (const junk of ['', '30', '3000', '300602010102', '30060201010201', '020101', '30060201010201ff00', `3006${'00'.repeat(6)}`]) {
+      const bytes = Buffer.from(junk, 'hex');
+      expect(() => hasLowS(bytes)).not.toThrow();
+      expect(withLowS(bytes)).toEqual(bytes);
+    }
+  });
+
+  test('opens with the right one of two keys that share a key ID', () => {
+    const clash = { ...key, publicKey: other.publicKey };
+    expect(noteSigners(parseNote(formatNote(text, [line])), [clash, key])).toEqual([key]);
+    expect(noteSigners(parseNote(formatNote(text, [line])), [clash])).toEqual([]);
   });
 
   test.each([

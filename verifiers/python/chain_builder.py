@@ -88,7 +88,7 @@ class EcdsaP256Signer:
         assert point is not None
         r = point[0] % iv.P256_N
         s = pow(k, -1, iv.P256_N) * (int.from_bytes(digest, "big") + r * self.private) % iv.P256_N
-        return r, s
+        return r, min(s, iv.P256_N - s)  # format.md §4: the lower half
 
     def sign(self, message: bytes) -> bytes:
         return der_signature(*self.sign_integers(message))

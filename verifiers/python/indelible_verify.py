@@ -382,12 +382,12 @@ def decode_der_signature(data: bytes) -> Tuple[int, int]:
 
 
 def ecdsa_p256_verify(point: AffinePoint, message: bytes, signature: bytes) -> bool:
-    """FIPS 186-5 §6.4.2 with SHA-256. Both s and n - s pass, as that standard has it."""
+    """FIPS 186-5 §6.4.2 with SHA-256, and s in the lower half (§4): of s and n - s only one is a signature."""
     try:
         r, s = decode_der_signature(signature)
     except FormatError:
         return False
-    if not (0 < r < P256_N and 0 < s < P256_N):
+    if not (0 < r < P256_N and 0 < s <= P256_N // 2):
         return False
     e = int.from_bytes(sha256(message), "big")
     w = pow(s, -1, P256_N)
