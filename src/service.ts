@@ -250,7 +250,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const verifications = new VerificationJobs({
       store,
       config: storeConfigOf(config),
-      trust: { keys: trust.publicKeys.map((publicKey) => ({ publicKey })), deployment: trust.deployment },
+      trust: { keys: trust.roots.map((publicKey) => ({ publicKey })), deployment: trust.deployment },
       hints: leafHints(view),
       marks: { folder: new MarkFolder(dataPaths(config.dataDir).marks), signer },
       maxSynchronous: DEFAULT_LIMITS.maxVerifyEntries,

@@ -1,26 +1,68 @@
 /** Which deployment the store belongs to, and which keys may sign its chains. */
-import { base64Encode, sha256Hex, utf8Decode, utf8Encode } from '#platform';
-import { canonicalize } from '../core/canonical.js';
+import { utf8Encode } from '#platform';
 import { isDeployment, originOf } from '../core/chain.js';
+import { fingerprintOf, followKeys, parseKeyObject, rootKey as asRoot, rootKeyObject } from '../core/key-object.js';
+import type { FollowedKeys, KeyStatement, KnownKey } from '../core/key-object.js';
 import { equalBytes } from '../core/merkle.js';
-import { noteKey, strictBase64 } from '../core/note.js';
-import { publicKeyFault } from '../core/public-key.js';
-import type { NoteKey, PublicKey } from '../core/note.js';
+import { noteKey } from '../core/note.js';
+import type { NoteKey, PublicKey, TrustedKey } from '../core/note.js';
 import type { Signer } from '../signing/signer.js';
 import type { Retention, StoreReader, WormStore } from '../storage/worm-store.js';
+import { DEPLOYMENT_KEY, DeploymentError, deploymentObject, keyObjectName, KeyObjects, parseDeployment } from './key-objects.js';
+import type { DeploymentStatement } from './key-objects.js';
 
-export const DEPLOYMENT_KEY = 'deployment.json';
-export const KEYS_PREFIX = 'keys/';
+export { DEPLOYMENT_KEY, DeploymentError, KEYS_PREFIX } from './key-objects.js';
 
-/** What a reader or writer of a chain needs to judge its signatures. */
+/** An object below `keys/` that is not believed, and why. */
+export interface RefusedKey {
+  readonly key: string;
+  readonly reason: string;
+}
+
+export interface TrustOptions {
+  /** Told once of each object below `keys/` that is not believed. It never signs for anything, and stops nothing. */
+  readonly onRefused?: (refused: RefusedKey) => void;
+}
+
+/**
+ * What a reader or writer of a chain needs to judge its signatures. It may grow: another process may have had its
+ * key certified since.
+ */
 export class ChainTrust {
   readonly deployment: string;
-  readonly publicKeys: readonly PublicKey[];
-  readonly #keys = new Map<string, readonly NoteKey[]>();
+  readonly #objects: KeyObjects | undefined;
+  readonly #statement: DeploymentStatement;
+  readonly #onRefused: ((refused: RefusedKey) => void) | undefined;
+  readonly #reported = new Set<string>();
+  #known: readonly KnownKey[] = [];
+  #publicKeys: readonly TrustedKey[] = [];
+  readonly #noteKeys = new Map<string, readonly NoteKey[]>();
+  #running: Promise<boolean> = Promise.resolve(false);
+  #waiting: Promise<boolean> | undefined;
 
-  constructor(deployment: string, publicKeys: readonly PublicKey[]) {
+  /** Keys that are believed as they are. {@link readTrust} takes them from a store. */
+  constructor(deployment: string, publicKeys: readonly TrustedKey[], from?: { readonly objects: KeyObjects; readonly statement: DeploymentStatement } & TrustOptions) {
     this.deployment = deployment;
-    this.publicKeys = publicKeys;
+    this.#known = publicKeys.map((publicKey) => asRoot(publicKey));
+    this.#objects = from?.objects;
+    this.#statement = from?.statement ?? { deployment };
+    this.#onRefused = from?.onRefused;
+    this.#follow();
+  }
+
+  /** All keys that may sign, roots first. */
+  get publicKeys(): readonly TrustedKey[] {
+    return this.#publicKeys;
+  }
+
+  /** The same with what is known of them: the history of the deployment's keys. */
+  get keys(): readonly KnownKey[] {
+    return this.#known;
+  }
+
+  /** Those that need nobody to vouch for them, and that vouch for the others. */
+  get roots(): readonly PublicKey[] {
+    return this.#known.flatMap(({ purpose, publicKey }) => (purpose === 'root' ? [publicKey] : []));
   }
 
   /** Looks for keys that were added since; true if there are any. @throws StoreError */
@@ -30,97 +72,143 @@ export class ChainTrust {
 
   /** The deployment's keys under the chain's origin. */
   keysOf(chainId: string): readonly NoteKey[] {
-    let keys = this.#keys.get(chainId);
+    let keys = this.#noteKeys.get(chainId);
     if (keys === undefined) {
       const origin = originOf(this.deployment, chainId);
       keys = this.publicKeys.map((publicKey) => noteKey(origin, publicKey));
-      this.#keys.set(chainId, keys);
+      this.#noteKeys.set(chainId, keys);
     }
     return keys;
   }
+
+  /** The key, if it may sign. */
+  find({ spki }: PublicKey): KnownKey | undefined {
+    return this.#known.find(({ publicKey }) => equalBytes(publicKey.spki, spki));
+  }
+
+  /**
+   * Looks for keys that were stated in the store since, and says whether there are more now. What was stated
+   * before the call is seen, whoever else asks at the same time. @throws StoreError
+   */
+  refresh(): Promise<boolean> {
+    if (this.#waiting !== undefined) return this.#waiting;
+    // One look at a time; those who ask meanwhile share the next one, which begins after they asked.
+    const next = this.#running
+      .catch(() => false)
+      .then(() => {
+        this.#waiting = undefined;
+        return this.#refresh();
+      });
+    this.#waiting = next;
+    this.#running = next;
+    return next;
+  }
+
+  async #refresh(): Promise<boolean> {
+    if (this.#objects === undefined || !(await this.#objects.read())) return false;
+    const before = this.#known.length;
+    this.#follow();
+    return this.#known.length > before;
+  }
+
+  #follow(): void {
+    const { trusted, refused } = followStatement(this.#statement, this.#objects?.statements ?? [], this.#known);
+    this.#known = trusted;
+    this.#publicKeys = trusted.map(({ publicKey }) => publicKey);
+    this.#noteKeys.clear();
+    const odd = [
+      ...(this.#objects?.faults ?? []).map(({ key, detail }) => ({ key, reason: detail })),
+      ...refused.map(({ statement, reason }) => ({ key: keyObjectName(statement.fingerprint), reason })),
+    ];
+    for (const one of odd) {
+      if (this.#reported.has(one.key)) continue;
+      this.#reported.add(one.key);
+      this.#onRefused?.(one);
+    }
+  }
 }
 
-/** The store's own statement is missing, unreadable, or not the one expected. */
-export class DeploymentError extends Error {
-  override readonly name = 'DeploymentError';
+/** The keys that count by what the store says of itself, beside those that are known to. */
+export function followStatement({ deployment, rootKey }: DeploymentStatement, statements: readonly KeyStatement[], known: readonly KnownKey[] = []): FollowedKeys {
+  const seen = new Set(known.map(({ fingerprint }) => fingerprint));
+  const roots = statements.flatMap((statement): KnownKey[] => {
+    const { fingerprint, publicKey, certificate } = statement;
+    const isRoot = certificate === undefined && (rootKey === undefined || rootKey === fingerprint) && !seen.has(fingerprint);
+    return isRoot ? [{ fingerprint, publicKey, purpose: 'root', statement }] : [];
+  });
+  return followKeys(deployment, [...known, ...roots], statements);
 }
 
 /** What the store says of itself; `undefined` for an empty store. @throws DeploymentError, StoreError */
-export async function readTrust(store: StoreReader): Promise<ChainTrust | undefined> {
+export async function readTrust(store: Pick<StoreReader, 'read' | 'list'>, options: TrustOptions = {}): Promise<ChainTrust | undefined> {
   const bytes = await store.read(DEPLOYMENT_KEY);
   if (bytes === undefined) return undefined;
-  const deployment = parseDeployment(bytes);
-  const publicKeys: PublicKey[] = [];
-  const page = await store.list(KEYS_PREFIX, { limit: 1_000 });
-  if (page.more) throw new DeploymentError(`${KEYS_PREFIX}: more than 1,000 keys`);
-  for (const key of page.keys) publicKeys.push(parseKey(key, (await store.read(key)) ?? new Uint8Array(0)));
-  return new ChainTrust(deployment, publicKeys);
+  const statement = parseDeployment(bytes);
+  const objects = new KeyObjects(store);
+  await objects.read();
+  return new ChainTrust(statement.deployment, [], { objects, statement, ...options });
 }
 
 /**
- * At a writer's start: states deployment and key in an empty store; in one that has them, refuses another
- * name or a key the store does not know. @throws DeploymentError, StoreError
+ * At a writer's start: states deployment and key in an empty store, the key being its root; in one that has them,
+ * refuses another name or a key that nobody vouches for. @throws DeploymentError, StoreError
  */
 export async function establishTrust(
   store: WormStore,
   signer: Signer,
-  options: { readonly deployment: string | undefined; readonly now: string; readonly retention: Retention },
+  options: { readonly deployment: string | undefined; readonly now: string; readonly retention: Retention } & TrustOptions,
 ): Promise<ChainTrust> {
   const { deployment, now, retention } = options;
-  const found = await readTrust(store);
-  if (found === undefined || found.publicKeys.length === 0) {
-    const name = deployment ?? found?.deployment ?? 'indelible.local';
-    if (!isDeployment(name)) throw new DeploymentError(`deployment ${JSON.stringify(name)} is not a valid name: [A-Za-z0-9][A-Za-z0-9._/-]{0,199}`);
-    const { algorithm, spki } = signer.publicKey;
-    const key = { algorithm, createdAt: now, format: 'indelible/key/v1', publicKey: base64Encode(spki) };
-    await store.create(DEPLOYMENT_KEY, utf8Encode(canonicalize({ createdAt: now, deployment: name, format: 'indelible/deployment/v1' })), retention);
-    await store.create(`${KEYS_PREFIX}${sha256Hex(spki)}.json`, utf8Encode(canonicalize(key)), retention);
+  const fingerprint = fingerprintOf(signer.publicKey);
+  const stated = await stateDeployment(store, fingerprint, options);
+  if (deployment !== undefined && deployment !== stated.deployment) {
+    throw new DeploymentError(`the deployment is set to ${JSON.stringify(deployment)}, the store belongs to ${JSON.stringify(stated.deployment)}`);
   }
-  const trust = found !== undefined && found.publicKeys.length > 0 ? found : await readTrust(store);
+  let trust = await readTrust(store, options);
+  // The first start, or one that ended between the two objects.
+  if (trust?.roots.length === 0 && (stated.rootKey ?? fingerprint) === fingerprint) {
+    await store.create(keyObjectName(fingerprint), utf8Encode(rootKeyObject(signer.publicKey, now)), retention);
+    trust = await readTrust(store, options);
+  }
   if (trust === undefined) throw new DeploymentError(`${DEPLOYMENT_KEY} was written and can not be read back`);
-  if (deployment !== undefined && deployment !== trust.deployment) {
-    throw new DeploymentError(`the deployment is set to ${JSON.stringify(deployment)}, the store belongs to ${JSON.stringify(trust.deployment)}`);
+  const known = trust.find(signer.publicKey);
+  if (known === undefined) {
+    const others = trust.keys.filter(({ purpose }) => purpose !== 'delegated').map((key) => key.fingerprint);
+    throw new DeploymentError(`the signing key ${fingerprint} is not a key of this store (${others.join(', ')}); a new key is certified by one of them: indelible keys rotate`);
   }
-  if (!trust.publicKeys.some((key) => equalBytes(key.spki, signer.publicKey.spki))) {
-    throw new DeploymentError(`the signing key ${sha256Hex(signer.publicKey.spki)} is not a key of this store (${trust.publicKeys.map((key) => sha256Hex(key.spki)).join(', ')})`);
-  }
+  if (known.purpose === 'delegated') throw new DeploymentError(`the signing key ${fingerprint} is a delegated key of this store, which signs for a while and certifies nothing`);
   return trust;
 }
 
-/** The name in `deployment.json`. @throws DeploymentError */
-export function parseDeployment(bytes: Uint8Array): string {
-  const { deployment } = readObject(bytes, DEPLOYMENT_KEY, 'indelible/deployment/v1');
-  if (typeof deployment !== 'string' || !isDeployment(deployment)) throw new DeploymentError(`${DEPLOYMENT_KEY}: "deployment" is not a valid name`);
-  return deployment;
+async function stateDeployment(
+  store: WormStore,
+  rootKey: string,
+  { deployment = 'indelible.local', now, retention }: { readonly deployment: string | undefined; readonly now: string; readonly retention: Retention },
+): Promise<DeploymentStatement> {
+  const found = await store.read(DEPLOYMENT_KEY);
+  if (found !== undefined) return parseDeployment(found);
+  if (!isDeployment(deployment)) throw new DeploymentError(`deployment ${JSON.stringify(deployment)} is not a valid name: [A-Za-z0-9][A-Za-z0-9._/-]{0,199}`);
+  await store.create(DEPLOYMENT_KEY, deploymentObject(deployment, rootKey, now), retention);
+  // Not what was sent: another process may have been first.
+  const stored = await store.read(DEPLOYMENT_KEY);
+  if (stored === undefined) throw new DeploymentError(`${DEPLOYMENT_KEY} was written and can not be read back`);
+  return parseDeployment(stored);
 }
 
-/** The key in the object at `key`. @throws DeploymentError */
-export function parseKey(key: string, bytes: Uint8Array): PublicKey {
-  const { algorithm, publicKey } = readObject(bytes, key, 'indelible/key/v1');
-  if ((algorithm !== 'ed25519' && algorithm !== 'ecdsa-p256') || typeof publicKey !== 'string') {
-    throw new DeploymentError(`${key}: "algorithm" or "publicKey" is not valid`);
-  }
-  let spki: Uint8Array;
-  try {
-    spki = strictBase64(publicKey, key);
-  } catch (error) {
-    throw new DeploymentError((error as Error).message, { cause: error });
-  }
-  if (key !== `${KEYS_PREFIX}${sha256Hex(spki)}.json`) throw new DeploymentError(`${key}: the key in it has another fingerprint`);
-  const fault = publicKeyFault({ algorithm, spki });
-  if (fault !== undefined) throw new DeploymentError(`${key}: ${fault}`);
-  return { algorithm, spki };
+export class CertifyError extends Error {
+  override readonly name = 'CertifyError';
 }
 
-function readObject(bytes: Uint8Array, key: string, format: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(utf8Decode(bytes));
-  } catch (error) {
-    throw new DeploymentError(`${key}: not JSON`, { cause: error });
-  }
-  if (typeof value !== 'object' || value === null || (value as Record<string, unknown>)['format'] !== format) {
-    throw new DeploymentError(`${key}: not of format ${format}`);
-  }
-  return value as Record<string, unknown>;
+/**
+ * States a certified key in the store: from then on everyone who looks believes it.
+ * @throws CertifyError if its place is taken by another object; StoreError: it may be stored or not, and may be
+ *   stated again with the same text
+ */
+export async function stateKey(store: Pick<WormStore, 'create' | 'read'>, text: string, retention: Retention): Promise<void> {
+  const { fingerprint } = parseKeyObject(text);
+  const name = keyObjectName(fingerprint);
+  const bytes = utf8Encode(text);
+  if ((await store.create(name, bytes, retention)).outcome === 'created') return;
+  const stored = await store.read(name);
+  if (stored === undefined || !equalBytes(stored, bytes)) throw new CertifyError(`${name} is there already, with other content`);
 }

@@ -62,6 +62,8 @@ export interface WalkContext {
   readonly countFrom: number;
   /** The object at the key of this sequence, read now. */
   readonly read: (firstSequence: number) => Promise<ObjectRead>;
+  /** All keys, if there are more by now: asked where a signature is of none that is known. */
+  readonly moreKeys?: () => Promise<readonly NoteKey[] | undefined>;
 }
 
 export class ChainWalk {
@@ -78,11 +80,13 @@ export class ChainWalk {
   readonly signers = new Set<string>();
   readonly looked: Looked = { roots: new Map(), entryHashes: new Map() };
   #begun = false;
+  #keys: readonly NoteKey[];
   readonly #context: WalkContext;
   readonly #findings: FindingList;
 
   constructor(context: WalkContext, state: WalkState, findings: FindingList) {
     this.#context = context;
+    this.#keys = context.keys;
     this.state = state;
     this.#findings = findings;
   }
@@ -94,9 +98,9 @@ export class ChainWalk {
   async step(first: number, object: ObjectRead, following: number | undefined): Promise<void> {
     await this.#unlisted(first);
     const { next } = this.state;
-    if (next !== undefined && first < next) { this.#inside(first, object); return; }
+    if (next !== undefined && first < next) { await this.#inside(first, object); return; }
     if (next !== undefined && first > next) {
-      const foreign = object.outcome === 'read' && !this.#isOurs(first, object.bytes) ? 'nothing of this chain is signed for this place' : undefined;
+      const foreign = object.outcome === 'read' && !(await this.#isOurs(first, object.bytes)) ? 'nothing of this chain is signed for this place' : undefined;
       const reason = object.outcome === 'not_a_file' ? object.reason : foreign;
       if (reason !== undefined) { this.#add('foreign_object', first, reason, {}); return; }
       this.#findings.add({
@@ -109,7 +113,7 @@ export class ChainWalk {
       });
       this.state = startAt(first);
     }
-    this.#judge(first, object, following);
+    await this.#judge(first, object, following);
   }
 
   /** A listing of a living chain may show a later object and not an earlier one: ask for it by name. */
@@ -117,13 +121,13 @@ export class ChainWalk {
     for (let { next } = this.state; next !== undefined && next < first; { next } = this.state) {
       const object = await this.#context.read(next);
       if (object.outcome === 'absent') return;
-      this.#judge(next, object, first);
+      await this.#judge(next, object, first);
     }
   }
 
   /** An object whose place is taken. Whole and signed, it is another history. */
-  #inside(first: number, object: ObjectRead): void {
-    const segment = object.outcome === 'read' ? this.#verify(first, object.bytes, undefined) : undefined;
+  async #inside(first: number, object: ObjectRead): Promise<void> {
+    const segment = object.outcome === 'read' ? await this.#verify(first, object.bytes, undefined) : undefined;
     if (segment?.outcome !== 'valid') {
       this.#add('foreign_object', first, 'the sequence at which it stands lies within another segment', {});
       return;
@@ -131,10 +135,10 @@ export class ChainWalk {
     this.#add('fork', first, 'a second signed segment for sequences that another one holds', { sequence: first, lastSequence: segment.after.size - 1 });
   }
 
-  #judge(first: number, object: ObjectRead, following: number | undefined): void {
+  async #judge(first: number, object: ObjectRead, following: number | undefined): Promise<void> {
     switch (object.outcome) {
       case 'read':
-        { this.#segment(first, object.bytes, following); return; }
+        { await this.#segment(first, object.bytes, following); return; }
       case 'absent':
         this.#lost(first, following, 'missing_object', 'it was listed, and is not there');
         return;
@@ -152,10 +156,10 @@ export class ChainWalk {
     this.#goOn(first, following ?? first + 1, { next: undefined, head: undefined, signedRoot: undefined });
   }
 
-  #segment(first: number, bytes: Uint8Array, following: number | undefined): void {
+  async #segment(first: number, bytes: Uint8Array, following: number | undefined): Promise<void> {
     const { head, signedRoot } = this.state;
     const before = head?.size === first ? head : undefined;
-    const segment = this.#verify(first, bytes, before);
+    const segment = await this.#verify(first, bytes, before);
     if (segment.outcome === 'valid') {
       if (before === undefined && signedRoot !== undefined && !equalBytes(frontierRoot(segment.before.frontier), signedRoot)) {
         this.#unjoined('fork', segment, 'signed, but it continues another tree than the one signed before it');
@@ -163,7 +167,7 @@ export class ChainWalk {
       this.#accept(segment);
       return;
     }
-    const alone = before === undefined ? segment : this.#verify(first, bytes, undefined);
+    const alone = before === undefined ? segment : await this.#verify(first, bytes, undefined);
     if (alone.outcome === 'valid') {
       // Two histories, each signed: the key was used for both.
       const forked = segment.fault.code === 'link_mismatch';
@@ -174,9 +178,16 @@ export class ChainWalk {
     this.#reject(first, segment, following);
   }
 
-  #verify(first: number, bytes: Uint8Array, before: ChainHead | undefined): VerifiedSegment | InvalidSegment {
-    const { deployment, chainId, keys } = this.#context;
-    return verifySegment(bytes, { deployment, chainId, firstSequence: first, ...(before === undefined ? {} : { before }) }, keys);
+  async #verify(first: number, bytes: Uint8Array, before: ChainHead | undefined): Promise<VerifiedSegment | InvalidSegment> {
+    const { deployment, chainId, moreKeys } = this.#context;
+    const verify = (): VerifiedSegment | InvalidSegment => verifySegment(bytes, { deployment, chainId, firstSequence: first, ...(before === undefined ? {} : { before }) }, this.#keys);
+    const segment = verify();
+    if (segment.outcome === 'valid' || segment.fault.code !== 'signature_invalid') return segment;
+    // A key is stated before it signs: so one that signed this is in the store by now.
+    const keys = await moreKeys?.();
+    if (keys === undefined) return segment;
+    this.#keys = keys;
+    return verify();
   }
 
   #unjoined(code: FindingCode, segment: VerifiedSegment, detail: string): void {
@@ -222,8 +233,8 @@ export class ChainWalk {
   }
 
   /** Whether a key of the deployment signed anything that ends behind `first`. */
-  #isOurs(first: number, bytes: Uint8Array): boolean {
-    const segment = this.#verify(first, bytes, undefined);
+  async #isOurs(first: number, bytes: Uint8Array): Promise<boolean> {
+    const segment = await this.#verify(first, bytes, undefined);
     return segment.outcome === 'valid' || (segment.claimed?.signed !== undefined && segment.claimed.signed.size > first);
   }
 

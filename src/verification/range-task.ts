@@ -8,7 +8,7 @@ import type { Wanted, WalkState } from './chain-walk.js';
 import { FindingList } from './finding-list.js';
 import type { FindingSummary } from './finding-list.js';
 import { readSegment } from './object-reader.js';
-import { noteKeysOf } from './trust.js';
+import { LaterKeys, noteKeysOf } from './trust.js';
 import type { ChainKeys } from './trust.js';
 
 /** Plain data, because it travels between threads. */
@@ -97,7 +97,12 @@ export async function runRange(
   const { deployment } = task.keys;
   const { wanted, countFrom } = task;
   const state = task.state === undefined ? startAt(firsts[0] as number) : walkState(chainId, task.state);
-  const walk = new ChainWalk({ deployment, chainId, keys, wanted, countFrom, read }, state, findings);
+  const later = new LaterKeys(store, task.keys);
+  const moreKeys = async (): Promise<readonly NoteKey[] | undefined> => {
+    const more = await later.more();
+    return more === undefined ? undefined : noteKeysOf(more, chainId);
+  };
+  const walk = new ChainWalk({ deployment, chainId, keys, wanted, countFrom, read, moreKeys }, state, findings);
 
   let reported = { entries: 0, segments: 0 };
   // One object ahead: the disk works while this thread hashes.

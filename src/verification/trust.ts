@@ -1,19 +1,20 @@
-/** Whom a verification trusts: keys given from outside, or those that lie in the store. */
-import { base64Decode, utf8Decode } from '#platform';
-import { canonicalize } from '../core/canonical.js';
+/** Whom a verification trusts: keys given from outside or those that lie in the store, and what they certify. */
+import { base64Decode } from '#platform';
 import { originOf } from '../core/chain.js';
 import type { Finding } from '../core/findings.js';
-import { parseStrict } from '../core/json.js';
+import { followKeys, KeyFormatError, parseKeyObject, rootKey } from '../core/key-object.js';
+import type { KeyStatement, KnownKey } from '../core/key-object.js';
 import { noteKey, NoteFormatError, parseVkey, strictBase64 } from '../core/note.js';
-import type { NoteKey, PublicKey } from '../core/note.js';
+import type { NoteKey, PublicKey, TrustedKey } from '../core/note.js';
 import { readPublicKey } from '../core/public-key.js';
-import { DEPLOYMENT_KEY, DeploymentError, KEYS_PREFIX, parseDeployment, parseKey } from '../ledger/trust.js';
-import { everyKey } from '../storage/worm-store.js';
+import { DEPLOYMENT_KEY, keyObjectName, KeyObjects, parseDeployment } from '../ledger/key-objects.js';
+import type { DeploymentStatement } from '../ledger/key-objects.js';
+import { followStatement } from '../ledger/trust.js';
 import type { StoreReader } from '../storage/worm-store.js';
 
 /** A key from outside. With a `name` (it came as a vkey) it speaks for that origin alone. */
 export interface GivenKey {
-  readonly publicKey: PublicKey;
+  readonly publicKey: TrustedKey;
   readonly name?: string;
 }
 
@@ -26,7 +27,7 @@ export interface GivenTrust {
 /** Enough to judge one chain's signatures. Can be sent to a worker thread. */
 export interface ChainKeys {
   readonly deployment: string;
-  readonly publicKeys: readonly PublicKey[];
+  readonly publicKeys: readonly TrustedKey[];
 }
 
 export interface ResolvedTrust {
@@ -43,22 +44,26 @@ export function noteKeysOf({ deployment, publicKeys }: ChainKeys, chainId: strin
   return publicKeys.map((publicKey) => noteKey(origin, publicKey));
 }
 
-/** What outside keys and the store say together. Damaged statements of the store are findings. @throws StoreError */
-export async function resolveTrust(store: StoreReader, chainId: string, given: GivenTrust | undefined): Promise<ResolvedTrust> {
-  const stated = await readStatements(store, chainId);
-  const findings = [...stated.findings];
+/**
+ * What outside keys and the store say together: the keys that are trusted, and those that certificates in the store
+ * lead to from them. Damaged statements of the store, and keys that nobody vouches for, are findings.
+ * @param stated what the store says, if it was read already @throws StoreError
+ */
+export async function resolveTrust(store: StoreReader, chainId: string, given: GivenTrust | undefined, stated?: StoreStatements): Promise<ResolvedTrust> {
+  const { statement, statements, faults, trusted } = stated ?? (await readStatements(store));
+  const findings: Finding[] = faults.map((fault) => ({ chainId, ...fault }));
   if (given === undefined || given.keys.length === 0) {
-    const deployment = given?.deployment ?? stated.deployment;
-    const keys = deployment === undefined || stated.publicKeys.length === 0 ? undefined : { deployment, publicKeys: stated.publicKeys };
+    const deployment = given?.deployment ?? statement?.deployment;
+    const publicKeys = trusted.map(({ publicKey }) => publicKey);
+    const keys = deployment === undefined || publicKeys.length === 0 ? undefined : { deployment, publicKeys };
     return { source: keys === undefined ? 'none' : 'store', deployment, keys, findings };
   }
-  const deployment = given.deployment ?? deploymentOfVkeys(given.keys, chainId) ?? stated.deployment;
+  const deployment = given.deployment ?? deploymentOfVkeys(given.keys, chainId) ?? statement?.deployment;
   if (deployment === undefined) return { source: 'none', deployment, keys: undefined, findings };
-  if (stated.deployment !== undefined && stated.deployment !== deployment) {
-    findings.push({ code: 'foreign_object', chainId, key: DEPLOYMENT_KEY, detail: `the store says it belongs to ${stated.deployment}, expected ${deployment}` });
+  if (statement !== undefined && statement.deployment !== deployment) {
+    findings.push({ code: 'foreign_object', chainId, key: DEPLOYMENT_KEY, detail: `the store says it belongs to ${statement.deployment}, expected ${deployment}` });
   }
-  const origin = originOf(deployment, chainId);
-  const publicKeys = given.keys.flatMap(({ publicKey, name }) => (name === undefined || name === origin ? [publicKey] : []));
+  const publicKeys = publicKeysFrom(given.keys, deployment, originOf(deployment, chainId), statements);
   return {
     source: publicKeys.length === 0 ? 'none' : 'given',
     deployment,
@@ -67,46 +72,71 @@ export async function resolveTrust(store: StoreReader, chainId: string, given: G
   };
 }
 
+/** The given keys that may speak for `origin`, and those that the statements certify from them on. */
+export function publicKeysFrom(given: readonly GivenKey[], deployment: string, origin: string, statements: readonly KeyStatement[]): readonly TrustedKey[] {
+  const roots = given.flatMap(({ publicKey, name }) => (name === undefined || name === origin ? [rootKey(publicKey)] : []));
+  return followKeys(deployment, roots, statements).trusted.map(({ publicKey }) => publicKey);
+}
+
+/**
+ * Looks for keys that were certified since `keys` were resolved: a chain that lives may be signed by one before its
+ * verification has come to the end.
+ */
+export class LaterKeys {
+  readonly #objects: KeyObjects;
+  #keys: ChainKeys;
+
+  constructor(store: StoreReader, keys: ChainKeys) {
+    this.#objects = new KeyObjects(store);
+    this.#keys = keys;
+  }
+
+  /** More keys than before, or nothing. @throws StoreError: a key that can't be read must not become a false verdict */
+  async more(): Promise<ChainKeys | undefined> {
+    if (!(await this.#objects.read())) return undefined;
+    const { deployment, publicKeys } = this.#keys;
+    const { trusted } = followKeys(deployment, publicKeys.map((key) => rootKey(key)), this.#objects.statements);
+    if (trusted.length === publicKeys.length) return undefined;
+    this.#keys = { deployment, publicKeys: trusted.map(({ publicKey }) => publicKey) };
+    return this.#keys;
+  }
+}
+
 function deploymentOfVkeys(keys: readonly GivenKey[], chainId: string): string | undefined {
   const name = keys.map((key) => key.name).find((candidate) => candidate?.endsWith(`/${chainId}`) === true);
   return name?.slice(0, -chainId.length - 1);
 }
 
-const KEY_OBJECT = /^keys\/[0-9a-f]{64}\.json$/;
-
-interface Statements {
-  readonly deployment: string | undefined;
-  readonly publicKeys: readonly PublicKey[];
-  readonly findings: readonly Finding[];
+/** What the store says of itself, and what of it is wrong by its own word. */
+export interface StoreStatements {
+  readonly statement: DeploymentStatement | undefined;
+  readonly statements: readonly KeyStatement[];
+  /** The keys that count by what the store says. */
+  readonly trusted: readonly KnownKey[];
+  readonly faults: readonly Pick<Finding, 'code' | 'key' | 'detail'>[];
 }
 
-async function readStatements(store: StoreReader, chainId: string): Promise<Statements> {
-  const findings: Finding[] = [];
-  const attempt = <T>(key: string, bytes: Uint8Array, parse: (bytes: Uint8Array) => T): T | undefined => {
-    try {
-      const value = parse(bytes);
-      // Written once in one form: other bytes of the same meaning were written by somebody else.
-      const text = utf8Decode(bytes);
-      if (canonicalize(parseStrict(text)) !== text) throw new DeploymentError(`${key}: not canonical JSON`);
-      return value;
-    } catch (error) {
-      findings.push({ code: 'unknown_format', chainId, key, detail: (error as Error).message });
-      return undefined;
-    }
-  };
+/** Of each kind of fault so many are told. */
+const MAX_FAULTS = 1_000;
+
+/** @throws StoreError */
+export async function readStatements(store: StoreReader): Promise<StoreStatements> {
+  const faults: Pick<Finding, 'code' | 'key' | 'detail'>[] = [];
   const bytes = await store.read(DEPLOYMENT_KEY);
-  const deployment = bytes === undefined ? undefined : attempt(DEPLOYMENT_KEY, bytes, parseDeployment);
-  const publicKeys: PublicKey[] = [];
-  for await (const key of everyKey(store, KEYS_PREFIX)) {
-    if (!KEY_OBJECT.test(key)) {
-      findings.push({ code: 'foreign_object', chainId, key, detail: 'not a key, by its name' });
-      continue;
-    }
-    const publicKey = attempt(key, (await store.read(key)) ?? new Uint8Array(0), (content) => parseKey(key, content));
-    if (publicKey !== undefined) publicKeys.push(publicKey);
-    if (publicKeys.length + findings.length > 1_000) break;
+  let statement: DeploymentStatement | undefined;
+  try {
+    statement = bytes === undefined ? undefined : parseDeployment(bytes);
+  } catch (error) {
+    faults.push({ code: 'unknown_format', key: DEPLOYMENT_KEY, detail: (error as Error).message });
   }
-  return { deployment, publicKeys, findings };
+  const objects = new KeyObjects(store);
+  await objects.read();
+  faults.push(...objects.faults.slice(0, MAX_FAULTS));
+  const { statements } = objects;
+  if (statement === undefined) return { statement, statements, faults, trusted: [] };
+  const { trusted, refused } = followStatement(statement, statements);
+  for (const { statement: { fingerprint }, reason } of refused.slice(0, MAX_FAULTS)) faults.push({ code: 'foreign_object', key: keyObjectName(fingerprint), detail: `not a key of this log: ${reason}` });
+  return { statement, statements, faults, trusted };
 }
 
 const PEM = /-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----/g;
@@ -142,13 +172,13 @@ function fromSpki(spki: Uint8Array): PublicKey {
   return key;
 }
 
-function fromKeyObject(text: string): PublicKey {
-  let publicKey: unknown;
+function fromKeyObject(text: string): TrustedKey {
   try {
-    ({ publicKey } = parseStrict(text) as Record<string, unknown>);
+    // Whoever is given a delegated key trusts it for the time it was delegated for.
+    const { publicKey, certificate } = parseKeyObject(text);
+    return certificate?.validity === undefined ? publicKey : { ...publicKey, validity: certificate.validity };
   } catch (error) {
-    throw new NoteFormatError(`public key: not JSON: ${(error as Error).message}`, { cause: error });
+    if (error instanceof KeyFormatError) throw new NoteFormatError(`public key: ${error.message}`, { cause: error });
+    throw error;
   }
-  if (typeof publicKey !== 'string') throw new NoteFormatError('public key: the object has no "publicKey"');
-  return fromSpki(strictBase64(publicKey, 'public key'));
 }

@@ -5,10 +5,12 @@ import type { Verdict } from '../core/findings.js';
 import { chainIds } from '../ledger/reader.js';
 import { WorkerPool } from './executor.js';
 import type { VerificationReport } from './report.js';
+import { readStatements } from './trust.js';
+import type { StoreStatements } from './trust.js';
 import { verifyChain } from './verify-chain.js';
 import type { VerifyChainOptions } from './verify-chain.js';
 
-export interface VerifyAllOptions extends Omit<VerifyChainOptions, 'chainId' | 'from' | 'to' | 'mark' | 'pool'> {
+export interface VerifyAllOptions extends Omit<VerifyChainOptions, 'chainId' | 'from' | 'to' | 'mark' | 'pool' | 'stated'> {
   /** The mark of a chain, to begin where it ends. */
   readonly mark?: (chainId: string) => Promise<string | undefined>;
 }
@@ -22,14 +24,15 @@ export async function* verifyAll(options: VerifyAllOptions): AsyncGenerator<Veri
   // Threads are shared by the chains, and start when the first chain is long enough to need them.
   const pool = config === undefined || workers === 0 ? undefined : new WorkerPool(config, workers ?? availableParallelism());
   const unseen = new Set((options.against ?? []).map(({ origin }) => origin.slice(origin.lastIndexOf('/') + 1)).filter(isChainId));
-  const verify = async (chainId: string): Promise<VerificationReport> => {
+  const verify = async (chainId: string, stated: StoreStatements): Promise<VerificationReport> => {
     unseen.delete(chainId);
     const note = await mark?.(chainId);
-    return verifyChain({ ...common, chainId, ...(note === undefined ? {} : { mark: note }), ...(pool === undefined ? {} : { pool }) });
+    return verifyChain({ ...common, stated, chainId, ...(note === undefined ? {} : { mark: note }), ...(pool === undefined ? {} : { pool }) });
   };
   try {
-    for await (const chainId of chainIds(options.store)) yield await verify(chainId);
-    for (const chainId of [...unseen].sort()) yield await verify(chainId);
+    const stated = await readStatements(options.store);
+    for await (const chainId of chainIds(options.store)) yield await verify(chainId, stated);
+    for (const chainId of [...unseen].sort()) yield await verify(chainId, stated);
   } finally {
     await pool?.close();
   }

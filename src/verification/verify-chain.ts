@@ -32,7 +32,7 @@ import { resumeAt, startBefore } from './resume.js';
 import type { Resumed, Start } from './resume.js';
 import type { StoreConfig } from './store-config.js';
 import { resolveTrust } from './trust.js';
-import type { ChainKeys, GivenTrust, ResolvedTrust } from './trust.js';
+import type { ChainKeys, GivenTrust, ResolvedTrust, StoreStatements } from './trust.js';
 
 export interface VerifyChainOptions {
   readonly store: StoreReader;
@@ -41,6 +41,8 @@ export interface VerifyChainOptions {
   readonly config?: StoreConfig;
   /** From outside the store. Default: the keys that lie in it. */
   readonly trust?: GivenTrust;
+  /** What the store says of itself, if it was read already. */
+  readonly stated?: StoreStatements;
   /** First and last sequence of interest. Default: the whole chain. */
   readonly from?: number;
   readonly to?: number;
@@ -92,7 +94,7 @@ class Verification {
 
   async run(): Promise<VerificationReport> {
     const { store, chainId, to, against = [] } = this.#options;
-    const trust = await resolveTrust(store, chainId, this.#options.trust);
+    const trust = await resolveTrust(store, chainId, this.#options.trust, this.#options.stated);
     for (const finding of trust.findings) this.#findings.add(finding);
     if (trust.keys === undefined) return this.#withoutTrust(trust);
 
