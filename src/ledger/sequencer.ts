@@ -16,6 +16,7 @@ import type { ChainHead } from '../core/chain.js';
 import type { Finding } from '../core/findings.js';
 import { segmentKey, segmentPrefix } from '../core/chain.js';
 import { equalBytes } from '../core/merkle.js';
+import { noteKey } from '../core/note.js';
 import type { NoteKey } from '../core/note.js';
 import { draftSegment, MAX_SEGMENT_BYTES, MAX_SEGMENT_ENTRIES, SEGMENT_OVERHEAD_BYTES } from '../core/segment.js';
 import type { Segment } from '../core/segment.js';
@@ -381,8 +382,9 @@ export class Sequencer {
       const { entryId, event } = entry.item;
       return formatPayload({ chainId: this.chainId, entryId, event, receivedAt, sequence: head.size + i, writerId });
     });
-    const draft = draftSegment(head, payloads, receivedAt, writerId, this.#noteKey);
-    const segment = draft.seal(await this.#sign(signer, draft.checkpointText));
+    const { key, sign } = await this.#keyFor(signer, receivedAt);
+    const draft = draftSegment(head, payloads, receivedAt, writerId, key);
+    const segment = draft.seal(await this.#sign(sign, draft.checkpointText));
 
     const started = host.micros();
     const committed = await commitSegment(segment, head, {
@@ -427,12 +429,27 @@ export class Sequencer {
     }
   }
 
-  async #sign(signer: Signer, text: string): Promise<Uint8Array> {
+  /** Where the signer delegates, another key signs: which one, the time of the last entry says. */
+  async #keyFor(signer: Signer, receivedAt: string): Promise<{ readonly key: NoteKey; readonly sign: Signer['sign'] }> {
+    if (signer.keyFor === undefined) return { key: this.#noteKey, sign: (message) => signer.sign(message) };
     try {
-      return await signer.sign(utf8Encode(text));
+      const delegated = await signer.keyFor(receivedAt);
+      return { key: noteKey(this.#noteKey.name, delegated.publicKey), sign: (message) => delegated.sign(message) };
     } catch (error) {
-      throw new LedgerError('signer_unavailable', `chain ${this.chainId}: the checkpoint could not be signed`, { cause: error });
+      throw this.#signerUnavailable(error);
     }
+  }
+
+  async #sign(sign: Signer['sign'], text: string): Promise<Uint8Array> {
+    try {
+      return await sign(utf8Encode(text));
+    } catch (error) {
+      throw this.#signerUnavailable(error);
+    }
+  }
+
+  #signerUnavailable(cause: unknown): LedgerError {
+    return new LedgerError('signer_unavailable', `chain ${this.chainId}: the checkpoint could not be signed`, { cause });
   }
 
   /** Finds the head if it is not known, and sees to it that the index follows. */

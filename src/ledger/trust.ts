@@ -1,7 +1,7 @@
 /** Which deployment the store belongs to, and which keys may sign its chains. */
 import { utf8Encode } from '#platform';
 import { isDeployment, originOf } from '../core/chain.js';
-import { fingerprintOf, followKeys, parseKeyObject, rootKey as asRoot, rootKeyObject } from '../core/key-object.js';
+import { fingerprintOf, followKeys, rootKey as asRoot, rootKeyObject } from '../core/key-object.js';
 import type { FollowedKeys, KeyStatement, KnownKey } from '../core/key-object.js';
 import { equalBytes } from '../core/merkle.js';
 import { noteKey } from '../core/note.js';
@@ -193,22 +193,4 @@ async function stateDeployment(
   const stored = await store.read(DEPLOYMENT_KEY);
   if (stored === undefined) throw new DeploymentError(`${DEPLOYMENT_KEY} was written and can not be read back`);
   return parseDeployment(stored);
-}
-
-export class CertifyError extends Error {
-  override readonly name = 'CertifyError';
-}
-
-/**
- * States a certified key in the store: from then on everyone who looks believes it.
- * @throws CertifyError if its place is taken by another object; StoreError: it may be stored or not, and may be
- *   stated again with the same text
- */
-export async function stateKey(store: Pick<WormStore, 'create' | 'read'>, text: string, retention: Retention): Promise<void> {
-  const { fingerprint } = parseKeyObject(text);
-  const name = keyObjectName(fingerprint);
-  const bytes = utf8Encode(text);
-  if ((await store.create(name, bytes, retention)).outcome === 'created') return;
-  const stored = await store.read(name);
-  if (stored === undefined || !equalBytes(stored, bytes)) throw new CertifyError(`${name} is there already, with other content`);
 }

@@ -4,12 +4,14 @@
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify, type KeyObject } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { fingerprintOf } from '../core/key-object.js';
 import { withLowS } from '../core/signature.js';
 import { SignerError, type PublicKey, type Signer } from './signer.js';
 
 const KEY_FILE = 'signing-key.pem';
+const NEXT_KEY_FILE = 'signing-key-next.pem';
 const UNFINISHED = /^\.signing-key-[0-9a-f]+\.tmp$/;
 const UNFINISHED_AGE_MS = 3_600_000;
 /** A PEM of either kind has about 200 bytes. */
@@ -46,8 +48,44 @@ export class LocalKeySigner implements Signer {
   }
 
   /** The key in `<dir>/signing-key.pem`: Ed25519 or ECDSA P-256, PKCS #8. Writes nothing. @throws SignerError */
-  static async openExisting(dir: string): Promise<LocalKeySigner> {
+  static openExisting(dir: string): Promise<LocalKeySigner> {
+    return LocalKeySigner.#read(join(dir, KEY_FILE));
+  }
+
+  /** The key that is to follow the one of the folder: the same at each call until it is promoted. @throws SignerError */
+  static async next(dir: string): Promise<LocalKeySigner> {
+    const path = join(dir, NEXT_KEY_FILE);
+    try {
+      await stat(path);
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw new SignerError(`signing key ${path}: ${messageOf(error)}`, { cause: error });
+      await createKeyFile(dir, path);
+    }
+    return LocalKeySigner.#read(path);
+  }
+
+  /**
+   * Makes the next key that of the folder. The one before stays beside it under a name of its own, which is given
+   * back: it may be taken away once no process signs with it any more. @throws SignerError
+   */
+  static async promoteNext(dir: string): Promise<string> {
     const path = join(dir, KEY_FILE);
+    const { publicKey } = await LocalKeySigner.openExisting(dir);
+    const kept = join(dir, `signing-key-${fingerprintOf(publicKey).slice(0, 16)}.pem`);
+    try {
+      await link(path, kept).catch((error: unknown) => {
+        if (codeOf(error) !== 'EEXIST') throw error;
+      });
+      // At no moment is there no key: a service that starts now would make one of its own.
+      await rename(join(dir, NEXT_KEY_FILE), path);
+      await syncFolder(dir);
+    } catch (error) {
+      throw new SignerError(`signing key ${path} can't be replaced: ${messageOf(error)}`, { cause: error });
+    }
+    return kept;
+  }
+
+  static async #read(path: string): Promise<LocalKeySigner> {
     const privateKey = parsePrivateKey(path, await readPrivateFile(path));
     const publicKey = publicKeyOf(path, privateKey);
     const signer = new LocalKeySigner(privateKey, publicKey);

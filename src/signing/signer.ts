@@ -8,10 +8,24 @@ export interface Signer {
   readonly publicKey: PublicKey;
   /** Ed25519: 64 bytes over `message`. ECDSA P-256: ASN.1 DER over SHA-256(message), s in the lower half. @throws SignerError */
   sign(message: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Where another key than `publicKey` signs segments: the one for a segment whose last entry was received at
+   * `receivedAt`. It is stated in the store already. @throws SignerError
+   */
+  keyFor?(receivedAt: string): Promise<SegmentKey>;
+  /** Lets go of connections. */
+  close?(): void;
+}
+
+/** A key that signs segments. */
+export interface SegmentKey {
+  readonly publicKey: TrustedKey;
+  /** As that of a signer. @throws SignerError */
+  sign(message: Uint8Array): Promise<Uint8Array>;
 }
 
 export type { PublicKey } from '../core/note.js';
-import type { PublicKey } from '../core/note.js';
+import type { PublicKey, TrustedKey } from '../core/note.js';
 
 export class SignerError extends Error {
   override readonly name = 'SignerError';
