@@ -27,6 +27,7 @@ import { replicaConfigOf, trySecond } from './replica/open.js';
 import { Replica } from './replica/replica.js';
 import type { SearchIndex } from './search/search-index.js';
 import { SqliteSearchIndex } from './search/sqlite.js';
+import { stateKey } from './ledger/certify.js';
 import { LocalKeySigner } from './signing/local-key.js';
 import type { Signer } from './signing/signer.js';
 import { boundCalls } from './storage/bounded.js';
@@ -93,6 +94,38 @@ export async function openLedger(config: Config, log: Logger, metrics?: Metrics,
   }
 }
 
+/** The key that the settings name. @throws SignerError */
+export async function openSigner(config: Config): Promise<Signer> {
+  if (config.signer === 'local') return LocalKeySigner.open(dataPaths(config.dataDir).keys);
+  return openKms(config, config.kmsKeyId as string);
+}
+
+/** @throws SignerError naming the setting that is wrong */
+export async function openKms(config: Config, keyId: string): Promise<Signer> {
+  // The AWS SDK takes its time to load.
+  const { KmsSigner } = await import('./signing/kms.js');
+  return KmsSigner.open({ keyId, region: config.kmsRegion ?? config.s3Region, endpoint: config.kmsEndpoint, timeoutMs: config.storeTimeoutMs });
+}
+
+/** A signer whose segments are signed by keys of this process, which `certifier` certifies. */
+async function delegate(config: Config, log: Logger, store: WormStore, trust: ChainTrust, certifier: Signer): Promise<Signer> {
+  const { DelegatedSigner } = await import('./signing/delegated.js');
+  const hours = config.kmsDelegationHours;
+  const signer = new DelegatedSigner({
+    certifier,
+    deployment: trust.deployment,
+    hours,
+    now: () => systemHost.micros() / 1_000,
+    random: () => systemHost.random(),
+    // Kept as long as the last segment it may sign.
+    state: async (text) => void (await stateKey(store, trust, text, retentionOf(config, hours / 24))),
+    onTrouble: (error) => log.warn({ err: error }, 'the delegated key could not be renewed; the one before goes on to its end'),
+  });
+  // A start that can't state a key fails at once, not at the first append.
+  await signer.keyFor(formatMicros(systemHost.micros()));
+  return signer;
+}
+
 async function openView(file: string, log: Logger): Promise<ViewWriter> {
   await mkdir(join(file, '..'), { recursive: true });
   return ViewWriter.open(file, {
@@ -101,13 +134,15 @@ async function openView(file: string, log: Logger): Promise<ViewWriter> {
 }
 
 async function assemble(config: Config, log: Logger, metrics: Metrics | undefined, store: WormStore, view: ViewWriter): Promise<OpenLedger> {
-  const paths = dataPaths(config.dataDir);
-  const signer = await LocalKeySigner.open(paths.keys);
-  const trust = await establishTrust(store, signer, {
+  const key = await openSigner(config);
+  const bounded = boundCalls(store, (ms, callback) => systemHost.after(ms, callback), config.storeTimeoutMs);
+  const trust = await establishTrust(bounded, key, {
     deployment: config.deployment,
     now: formatMicros(systemHost.micros()),
     retention: retentionOf(config),
+    onRefused: (refused) => log.error({ refused }, 'an object below keys/ is not a key of this log, and is not believed'),
   });
+  const signer = config.signer === 'kms' && config.kmsDelegationHours > 0 ? await delegate(config, log, bounded, trust, key) : key;
   const index = new ViewIndex(view, randomInt(2 ** 32));
   // A command without metrics is gone before anything is copied: the second bucket is the service's.
   const second = metrics === undefined ? undefined : await openSecond(config, log, store);
@@ -160,6 +195,7 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
       cancel();
       await replica?.close();
       await second?.store.close();
+      signer.close?.();
       await view.close();
       await store.close();
     },

@@ -60,9 +60,9 @@ export function startError(error: unknown, config: Config): unknown {
   return error;
 }
 
-/** Of an object written now. */
-export function retentionOf({ retentionMode, retentionDays }: Pick<Config, 'retentionMode' | 'retentionDays'>): Retention {
-  return { mode: retentionMode, retainUntil: new Date(Date.now() + retentionDays * DAY_MS).toISOString() };
+/** Of an object written now; `extraDays` longer than the settings say. */
+export function retentionOf({ retentionMode, retentionDays }: Pick<Config, 'retentionMode' | 'retentionDays'>, extraDays = 0): Retention {
+  return { mode: retentionMode, retainUntil: new Date(Date.now() + (retentionDays + extraDays) * DAY_MS).toISOString() };
 }
 
 /**

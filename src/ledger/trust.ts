@@ -37,8 +37,8 @@ export class ChainTrust {
   #known: readonly KnownKey[] = [];
   #publicKeys: readonly TrustedKey[] = [];
   readonly #noteKeys = new Map<string, readonly NoteKey[]>();
-  #running: Promise<boolean> = Promise.resolve(false);
-  #waiting: Promise<boolean> | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #waiting: Promise<void> | undefined;
 
   /** Keys that are believed as they are. {@link readTrust} takes them from a store. */
   constructor(deployment: string, publicKeys: readonly TrustedKey[], from?: { readonly objects: KeyObjects; readonly statement: DeploymentStatement } & TrustOptions) {
@@ -65,11 +65,6 @@ export class ChainTrust {
     return this.#known.flatMap(({ purpose, publicKey }) => (purpose === 'root' ? [publicKey] : []));
   }
 
-  /** Looks for keys that were added since; true if there are any. @throws StoreError */
-  refresh(): Promise<boolean> {
-    return Promise.resolve(false);
-  }
-
   /** The deployment's keys under the chain's origin. */
   keysOf(chainId: string): readonly NoteKey[] {
     let keys = this.#noteKeys.get(chainId);
@@ -87,28 +82,26 @@ export class ChainTrust {
   }
 
   /**
-   * Looks for keys that were stated in the store since, and says whether there are more now. What was stated
-   * before the call is seen, whoever else asks at the same time. @throws StoreError
+   * Looks for keys that were stated in the store since, and says whether there are more than when it was called.
+   * What was stated before the call is seen, whoever else asks at the same time. @throws StoreError
    */
-  refresh(): Promise<boolean> {
-    if (this.#waiting !== undefined) return this.#waiting;
+  async refresh(): Promise<boolean> {
+    // Before anything is awaited: who asks has just judged by these, and another's look may find the key first.
+    const before = this.#known.length;
     // One look at a time; those who ask meanwhile share the next one, which begins after they asked.
-    const next = this.#running
-      .catch(() => false)
+    this.#waiting ??= this.#running
+      .catch(() => undefined)
       .then(() => {
         this.#waiting = undefined;
-        return this.#refresh();
+        this.#running = this.#look();
+        return this.#running;
       });
-    this.#waiting = next;
-    this.#running = next;
-    return next;
+    await this.#waiting;
+    return this.#known.length > before;
   }
 
-  async #refresh(): Promise<boolean> {
-    if (this.#objects === undefined || !(await this.#objects.read())) return false;
-    const before = this.#known.length;
-    this.#follow();
-    return this.#known.length > before;
+  async #look(): Promise<void> {
+    if ((await this.#objects?.read()) === true) this.#follow();
   }
 
   #follow(): void {
