@@ -2,7 +2,6 @@
  * Signs with a key in AWS KMS, which nobody can take away, this process included. Each signature costs a call, a few
  * milliseconds and a fraction of a cent; for high rates see delegated.ts.
  */
-import { createHash } from 'node:crypto';
 import { Agent } from 'node:https';
 import { GetPublicKeyCommand, KMSClient, SignCommand } from '@aws-sdk/client-kms';
 import type { KMSClientConfig } from '@aws-sdk/client-kms';
@@ -25,7 +24,7 @@ export interface KmsOptions {
 
 /** The first try and two more, with jittered pauses between them (the SDK's standard mode). */
 const TRIES = 3;
-/** Of a message that KMS takes as it is, which for Ed25519 is the only way. */
+/** Of a message that KMS takes and hashes itself: for Ed25519 the only way. What is signed here has some hundred bytes. */
 const MAX_RAW_BYTES = 4_096;
 
 export class KmsSigner implements Signer {
@@ -91,13 +90,11 @@ export class KmsSigner implements Signer {
 
   /** @throws SignerError, or the client's error */
   async #sign(message: Uint8Array): Promise<Uint8Array> {
+    if (message.length > MAX_RAW_BYTES) throw new SignerError(`KMS signs at most ${MAX_RAW_BYTES} bytes, got ${message.length}`);
     const { algorithm } = this.publicKey;
-    if (algorithm === 'ed25519' && message.length > MAX_RAW_BYTES) throw new SignerError(`KMS signs at most ${MAX_RAW_BYTES} bytes with Ed25519, got ${message.length}`);
     const abortSignal = AbortSignal.timeout(this.#timeoutMs);
     const { Signature: made } = await this.#client.send(
-      algorithm === 'ed25519'
-        ? new SignCommand({ KeyId: this.#keyId, Message: message, MessageType: 'RAW', SigningAlgorithm: 'ED25519_SHA_512' })
-        : new SignCommand({ KeyId: this.#keyId, Message: createHash('sha256').update(message).digest(), MessageType: 'DIGEST', SigningAlgorithm: 'ECDSA_SHA_256' }),
+      new SignCommand({ KeyId: this.#keyId, Message: message, MessageType: 'RAW', SigningAlgorithm: algorithm === 'ed25519' ? 'ED25519_SHA_512' : 'ECDSA_SHA_256' }),
       { abortSignal },
     );
     const signature = made === undefined || algorithm === 'ed25519' ? made : withLowS(made);

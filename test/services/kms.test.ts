@@ -1,0 +1,242 @@
+/**
+ * The signer on moto's KMS, and a ledger signed by it: KMS that goes away and comes back, rotation, delegated keys.
+ * moto has ECDSA keys alone; what the signer asks of an Ed25519 key is in test/signing/kms.test.ts.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, connect } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { CreateAliasCommand, UpdateAliasCommand } from '@aws-sdk/client-kms';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { loadConfig } from '#indelible/config.js';
+import type { ConfigInput } from '#indelible/config.js';
+import { LedgerError } from '#indelible/ledger/errors.js';
+import { openLedger, startService } from '#indelible/service.js';
+import type { OpenLedger } from '#indelible/service.js';
+import { KmsSigner } from '#indelible/signing/kms.js';
+import { FilesystemStore } from '#indelible/storage/filesystem/store.js';
+import { verifyChain } from '#indelible/verification/verify-chain.js';
+import * as moto from '../../scripts/services/moto.mjs';
+import { signerContract } from '../signing/contract.js';
+
+let kms: Awaited<ReturnType<typeof moto.start>>;
+beforeAll(async () => {
+  kms = await moto.start();
+  process.env['AWS_ACCESS_KEY_ID'] = kms.credentials.accessKeyId;
+  process.env['AWS_SECRET_ACCESS_KEY'] = kms.credentials.secretAccessKey;
+});
+afterAll(() => kms.dispose());
+
+const opening = (keyId: string, change: Partial<Parameters<typeof KmsSigner.open>[0]> = {}): Promise<KmsSigner> =>
+  KmsSigner.open({ keyId, region: kms.region, endpoint: kms.endpoint, timeoutMs: 5_000, credentials: kms.credentials, ...change });
+
+signerContract('KMS (ECC_NIST_P256 on moto)', async () => {
+  const keyId = await kms.createKey();
+  const signer = await opening(keyId);
+  return { signer, reopen: () => opening(keyId), dispose: () => Promise.resolve(signer.close()) };
+});
+
+describe('a start with KMS', () => {
+  test('takes an alias, and goes on with the key it named when it is turned to another', async () => {
+    const [first, second] = [await kms.createKey(), await kms.createKey()];
+    await kms.admin.send(new CreateAliasCommand({ AliasName: 'alias/turned', TargetKeyId: first }));
+    const signer = await opening('alias/turned');
+    await kms.admin.send(new UpdateAliasCommand({ AliasName: 'alias/turned', TargetKeyId: second }));
+    await expect(signer.sign(Buffer.from('x'))).resolves.toBeInstanceOf(Uint8Array);
+    expect((await opening('alias/turned')).publicKey).not.toEqual(signer.publicKey);
+  });
+
+  test('is refused with one sentence for a key that is not there, of another kind or use, or elsewhere', async () => {
+    await expect(opening('00000000-0000-0000-0000-000000000000')).rejects.toThrow(/^INDELIBLE_KMS_KEY_ID: there is no key/);
+    await expect(opening('alias/none')).rejects.toThrow(/^INDELIBLE_KMS_KEY_ID: there is no key/);
+    await expect(opening(await kms.createKey({ spec: 'RSA_2048' }))).rejects.toThrow(/^INDELIBLE_KMS_KEY_ID: key \S+ is RSA_2048 for SIGN_VERIFY; expected/);
+    await expect(opening(await kms.createKey({ spec: 'SYMMETRIC_DEFAULT', usage: 'ENCRYPT_DECRYPT' }))).rejects.toThrow(/^INDELIBLE_KMS_KEY_ID: /);
+    await expect(opening((await kms.createKey()).replace(/^.*\//, ''), { region: 'eu-west-1' })).rejects.toThrow(/in region eu-west-1 \(INDELIBLE_KMS_REGION\)/);
+  });
+});
+
+/** Stands between a ledger and KMS. */
+class Proxy {
+  readonly #target: number;
+  readonly #sockets = new Set<Socket>();
+  #server: Server | undefined;
+  port = 0;
+
+  constructor(target: number) {
+    this.#target = target;
+  }
+
+  async up(): Promise<string> {
+    const server = createServer((client) => {
+      const upstream = connect(this.#target, '127.0.0.1');
+      for (const socket of [client, upstream]) {
+        this.#sockets.add(socket);
+        socket.on('error', () => undefined).on('close', () => {
+          this.#sockets.delete(socket);
+          client.destroy();
+          upstream.destroy();
+        });
+      }
+      client.pipe(upstream).pipe(client);
+    }).listen(this.port, '127.0.0.1');
+    await once(server, 'listening');
+    this.#server = server;
+    this.port = (server.address() as { port: number }).port;
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  async down(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server?.close();
+    await (this.#server === undefined ? undefined : once(this.#server, 'close'));
+    this.#server = undefined;
+  }
+}
+
+const PYTHON = fileURLToPath(new URL('../../verifiers/python/indelible_verify.py', import.meta.url));
+
+/** The second, independent verifier. */
+async function python(...args: string[]): Promise<{ readonly code: number; readonly report: { verdict: string; findings: { code: string }[] } }> {
+  const child = spawn('python3', [PYTHON, ...args, '--json'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let out = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, report: JSON.parse(out) as never };
+}
+
+const silent = pino({ level: 'silent' });
+const folders: string[] = [];
+const opened: OpenLedger[] = [];
+const proxies: Proxy[] = [];
+afterEach(async () => {
+  for (const ledger of opened.splice(0)) await ledger.close().catch(() => undefined);
+  for (const proxy of proxies.splice(0)) await proxy.down();
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), 'indelible-kms-'));
+  folders.push(made);
+  return made;
+}
+
+async function openWith(dataDir: string, keyId: string, change: ConfigInput = {}): Promise<OpenLedger> {
+  const input = { dataDir, signer: 'kms', kmsKeyId: keyId, kmsRegion: kms.region, kmsEndpoint: kms.endpoint, storeTimeoutMs: 1_500, answerWithinMs: 1_500, ...change };
+  const ledger = await openLedger(loadConfig({}, input), silent);
+  opened.push(ledger);
+  return ledger;
+}
+
+const event = (n: number): { readonly entryId: string; readonly event: string } => ({ entryId: `e-${n}`, event: `{"action":"trade.settle","actor":{"id":"u-${n}","type":"user"}}` });
+
+async function verdict(dataDir: string, keys: readonly { publicKey: OpenLedger['trust']['roots'][number] }[]): Promise<Awaited<ReturnType<typeof verifyChain>>> {
+  const store = await FilesystemStore.open(join(dataDir, 'worm'), { readOnly: true });
+  try {
+    return await verifyChain({ store, chainId: 'trades', trust: { keys } });
+  } finally {
+    await store.close();
+  }
+}
+
+describe.each([
+  ['each segment signed by KMS', 0],
+  ['segments signed by a delegated key', 1],
+])('a ledger with %s', (_, kmsDelegationHours) => {
+  test('is intact to both verifiers, who know the key of KMS alone; one changed byte is found', async () => {
+    const dataDir = folder();
+    const { ledger, trust, close } = await openWith(dataDir, await kms.createKey(), { kmsDelegationHours });
+    for (let round = 0; round < 20; round++) await ledger.append('trades', [event(2 * round), event(2 * round + 1)]);
+    await close();
+    opened.length = 0;
+    const [root] = trust.roots;
+    expect(trust.keys.map(({ purpose }) => purpose)).toEqual(kmsDelegationHours === 0 ? ['root'] : ['root', 'delegated']);
+    expect(await verdict(dataDir, [{ publicKey: root! }])).toMatchObject({ verdict: 'intact', entriesChecked: 40, trust: { source: 'given' }, findings: [] });
+    const key = Buffer.from(root!.spki).toString('base64');
+    expect(await python('chain', '--data-dir', dataDir, '--public-key', key)).toMatchObject({ code: 0, report: { verdict: 'intact' } });
+    const other = Buffer.from((await opening(await kms.createKey())).publicKey.spki).toString('base64');
+    expect((await python('chain', '--data-dir', dataDir, '--public-key', other)).code).toBe(2);
+  });
+});
+
+describe('KMS that goes away', () => {
+  test.each([['refuses connections'], ['hangs']])('and %s: appends are answered 503 in time, nothing is lost, and they go on by themselves', async (how) => {
+    const proxy = new Proxy(kms.port);
+    proxies.push(proxy);
+    const dataDir = folder();
+    const { ledger, trust, close } = await openWith(dataDir, await kms.createKey(), { kmsEndpoint: await proxy.up() });
+    await ledger.append('trades', [event(0)]);
+    if (how === 'hangs') kms.server.pause();
+    else await proxy.down();
+    try {
+      for (let n = 1; n <= 3; n++) {
+        const started = performance.now();
+        const error = await ledger.append('trades', [event(n)]).then(() => undefined, (reason: unknown) => reason);
+        expect(error).toBeInstanceOf(LedgerError);
+        expect((error as LedgerError).code).toBe('signer_unavailable');
+        expect(performance.now() - started).toBeLessThan(4_000);
+      }
+    } finally {
+      if (how === 'hangs') kms.server.resume();
+      else await proxy.up();
+    }
+    for (let n = 1; n <= 3; n++) {
+      const [entry] = await ledger.append('trades', [event(n)]);
+      expect([entry!.segment.firstSequence, entry!.replayed]).toEqual([n, false]);
+    }
+    await close();
+    opened.length = 0;
+    expect(await verdict(dataDir, trust.roots.map((publicKey) => ({ publicKey })))).toMatchObject({ verdict: 'intact', entriesChecked: 4 });
+  });
+
+  test('over HTTP the answer is 503 signer_unavailable with Retry-After', async () => {
+    const proxy = new Proxy(kms.port);
+    proxies.push(proxy);
+    const input = {
+      dataDir: folder(), port: 0, signer: 'kms', kmsKeyId: await kms.createKey(), kmsRegion: kms.region, kmsEndpoint: await proxy.up(),
+      storeTimeoutMs: 1_500, adminToken: 'admin-token-of-a-test',
+    };
+    const service = await startService(loadConfig({}, input), silent);
+    try {
+      const append = (): Promise<Response> =>
+        fetch(`${service.url}/v1/chains/trades/entries`, { method: 'POST', headers: { authorization: 'Bearer admin-token-of-a-test', 'content-type': 'application/json' }, body: JSON.stringify({ action: 'a', actor: { type: 'user', id: 'u' } }) });
+      expect((await append()).status).toBe(201);
+      await proxy.down();
+      const answer = await append();
+      expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([503, 'signer_unavailable']);
+      expect(answer.headers.get('retry-after')).not.toBeNull();
+      await proxy.up();
+      expect((await append()).status).toBe(201);
+    } finally {
+      await service.close();
+    }
+  });
+
+  test('does not stop a delegated key before its end', async () => {
+    const proxy = new Proxy(kms.port);
+    proxies.push(proxy);
+    const { ledger } = await openWith(folder(), await kms.createKey(), { kmsEndpoint: await proxy.up(), kmsDelegationHours: 1 });
+    await proxy.down();
+    for (let n = 0; n < 10; n++) await ledger.append('trades', [event(n)]);
+    expect((await ledger.chain('trades')).head.size).toBe(10);
+  });
+});
+
+describe('several replicas', () => {
+  test('with delegated keys of their own write one chain', async () => {
+    const dataDir = folder();
+    const keyId = await kms.createKey();
+    const replicas = [];
+    for (let i = 0; i < 3; i++) replicas.push(await openWith(dataDir, keyId, { kmsDelegationHours: 2 }));
+    await Promise.all(replicas.flatMap(({ ledger }, r) => Array.from({ length: 60 }, (_, n) => ledger.append('trades', [event(1_000 * r + n)]))));
+    const [first] = replicas;
+    const report = await verdict(dataDir, first!.trust.roots.map((publicKey) => ({ publicKey })));
+    expect(report).toMatchObject({ verdict: 'intact', entriesChecked: 180, findings: [] });
+    expect(report.trust.keyIds.length).toBeGreaterThan(1);
+    expect(await python('chain', '--data-dir', dataDir, '--public-key', Buffer.from(first!.trust.roots[0]!.spki).toString('base64'))).toMatchObject({ code: 0 });
+  });
+});
