@@ -118,7 +118,9 @@ async function delegate(config: Config, log: Logger, store: WormStore, trust: Ch
     now: () => systemHost.micros() / 1_000,
     random: () => systemHost.random(),
     // Kept as long as the last segment it may sign.
-    state: async (text) => void (await stateKey(store, trust, text, retentionOf(config, hours / 24))),
+    state: async (text) => {
+      await stateKey(store, trust, text, retentionOf(config, hours / 24));
+    },
     onTrouble: (error) => log.warn({ err: error }, 'the delegated key could not be renewed; the one before goes on to its end'),
   });
   // A start that can't state a key fails at once, not at the first append.

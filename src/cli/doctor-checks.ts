@@ -54,13 +54,14 @@ export async function* doctorChecks(config: Config): AsyncGenerator<DoctorCheck>
       trust = await readTrust(store);
       // A folder without it is no ledger, and doctor is not run on it; a bucket is looked at before its first use, too.
       if (trust === undefined) return store.kind === 's3' ? warning('the bucket holds no ledger yet; the first start makes it') : failed('deployment.json is missing');
-      return ok(`${trust.deployment}, ${counted(trust.publicKeys.length, 'public key')}`);
+      const refused = trust.refused.length === 0 ? '' : `; not believed: ${trust.refused.slice(0, 5).map(({ key, reason }) => `${key} (${reason})`).join(', ')}`;
+      return (refused === '' ? ok : warning)(`${trust.deployment}, ${counted(trust.publicKeys.length, 'public key')}${refused}`);
     });
     if (trust === undefined && store.kind === 's3') {
       yield await check('settings', () => settingsCheck(config));
       return;
     }
-    yield await check('signing key', () => keyCheck(paths.keys, trust));
+    yield await check('signing key', () => (config.signer === 'kms' ? kmsCheck(config, trust) : keyCheck(paths.keys, trust)));
     yield await check('tokens', () => privateFile(join(paths.access, 'tokens.json'), 'no token yet: the service makes one at its first start'));
     const heads = new Map<string, FoundHead>();
     yield await check('chains', () => chainsCheck(store, trust, heads));
@@ -105,6 +106,16 @@ async function keyCheck(dir: string, trust: ChainTrust | undefined): Promise<Ans
   const { mode } = await stat(dir);
   if ((mode & OPEN_TO_OTHERS) !== 0) return warning(`${publicKey.algorithm} ${fingerprint}; the folder ${dir} is open to others (mode 0${(mode & 0o777).toString(8)})`);
   return ok(`${publicKey.algorithm}, SHA-256 ${fingerprint}, readable by its owner alone`);
+}
+
+async function kmsCheck(config: Config, trust: ChainTrust | undefined): Promise<Answer> {
+  const { openSigner } = await import('../service.js');
+  // It signs once: rights and state of the key show only then.
+  const signer = await openSigner(config);
+  signer.close?.();
+  const fingerprint = sha256Hex(signer.publicKey.spki);
+  if (trust !== undefined && trust.find(signer.publicKey) === undefined) return failed(`${fingerprint} is not a key of this ledger; its present key certifies another: indelible keys rotate --to`);
+  return ok(`KMS, ${signer.publicKey.algorithm}, SHA-256 ${fingerprint}: it signs, and the signature verifies`);
 }
 
 async function privateFile(file: string, absent: string): Promise<Answer> {

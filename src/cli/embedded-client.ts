@@ -1,16 +1,14 @@
 /** The ledger in a folder, opened by this process. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { sha256Hex, base64Encode } from '#platform';
 import { loadConfig } from '../config.js';
 import type { Config } from '../config.js';
-import { originOf } from '../core/chain.js';
-import { formatVkey, noteKey } from '../core/note.js';
 import { receiptOf } from '../core/receipt.js';
 import type { Receipt } from '../core/receipt.js';
 import type { Segment } from '../core/segment.js';
 import { dataPaths } from '../data-paths.js';
 import { LedgerError } from '../ledger/errors.js';
+import { keyViews } from '../ledger/key-view.js';
 import { findHead } from '../ledger/head.js';
 import type { FoundHead } from '../ledger/head.js';
 import { SegmentReader } from '../ledger/reader.js';
@@ -128,15 +126,7 @@ export class EmbeddedClient implements LedgerClient {
 
   async keys(chainId: string | undefined): Promise<KeysView> {
     const { trust } = await this.#read();
-    return {
-      deployment: trust.deployment,
-      keys: trust.publicKeys.map((publicKey) => ({
-        algorithm: publicKey.algorithm,
-        fingerprint: sha256Hex(publicKey.spki),
-        publicKey: base64Encode(publicKey.spki),
-        ...(chainId !== undefined && { vkey: formatVkey(noteKey(originOf(trust.deployment, chainId), publicKey)) }),
-      })),
-    };
+    return { deployment: trust.deployment, keys: keyViews(trust, chainId) };
   }
 
   /** Waits until the view holds what the store has: a folder has nobody else who keeps it up. */

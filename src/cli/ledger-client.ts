@@ -3,6 +3,7 @@
  * processes on one folder are fine) or a running service (`--url`).
  */
 import type { Receipt } from '../core/receipt.js';
+import type { KeyView } from '../ledger/key-view.js';
 import type { SearchPage, SearchQuery } from '../search/search-index.js';
 
 export interface ClientItem {
@@ -35,16 +36,6 @@ export interface EntryView {
 export type ListedChain =
   | { readonly chainId: string; readonly state: 'open'; readonly size: number; readonly lastReceivedAt: string; readonly replicatedThrough?: number }
   | { readonly chainId: string; readonly state: 'halted'; readonly detail: string };
-
-export interface KeyView {
-  readonly algorithm: string;
-  /** SHA-256 of the DER SubjectPublicKeyInfo, hexadecimal. */
-  readonly fingerprint: string;
-  /** Base64 of the DER SubjectPublicKeyInfo. */
-  readonly publicKey: string;
-  /** Of the chain asked for. */
-  readonly vkey?: string;
-}
 
 export interface KeysView {
   readonly deployment: string;

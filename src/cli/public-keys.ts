@@ -2,9 +2,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Option } from 'commander';
 import { originOf } from '../core/chain.js';
+import { parseKeyObject } from '../core/key-object.js';
+import type { KeyStatement } from '../core/key-object.js';
 import { noteKey } from '../core/note.js';
 import type { NoteKey } from '../core/note.js';
-import { parsePublicKeys } from '../verification/trust.js';
+import { parsePublicKeys, publicKeysFrom } from '../verification/trust.js';
 import type { GivenKey } from '../verification/trust.js';
 import { CliError, messageOf } from './failure.js';
 
@@ -27,11 +29,26 @@ export function publicKeysOf(keys: readonly string[] | undefined): readonly Give
   });
 }
 
-/** Those of the keys that may sign for `origin`: a vkey speaks for its own name alone. */
-export function keysFor(keys: readonly GivenKey[], deployment: string | undefined): (origin: string) => readonly NoteKey[] {
+export function certificateOption(): Option {
+  return new Option('--certificate <file...>', 'key objects of the store (keys/….json): keys that a trusted one has certified, directly or not, are trusted too');
+}
+
+/** @throws CliError naming the file that is no key object */
+export function certificatesOf(files: readonly string[] | undefined): readonly KeyStatement[] {
+  return (files ?? []).map((file) => {
+    try {
+      return parseKeyObject(readFileSync(file, 'utf8').trim());
+    } catch (cause) {
+      throw new CliError('certificate_invalid', `--certificate ${file}: ${messageOf(cause)}`, { cause });
+    }
+  });
+}
+
+/** Those of the keys that may sign for `origin`: a vkey speaks for its own name alone. And those that they certify. */
+export function keysFor(keys: readonly GivenKey[], deployment: string | undefined, certificates: readonly KeyStatement[] = []): (origin: string) => readonly NoteKey[] {
   return (origin) => {
     const chain = origin.slice(origin.lastIndexOf('/') + 1);
     if (deployment !== undefined && origin !== originOf(deployment, chain)) return [];
-    return keys.flatMap(({ publicKey, name }) => (name === undefined || name === origin ? [noteKey(origin, publicKey)] : []));
+    return publicKeysFrom(keys, origin.slice(0, -chain.length - 1), origin, certificates).map((publicKey) => noteKey(origin, publicKey));
   };
 }

@@ -7,11 +7,12 @@ import type { ReceiptCheck } from '../core/receipt.js';
 import type { CliContext } from './command.js';
 import { CliError, messageOf } from './failure.js';
 import { jsonOption } from './options.js';
-import { deploymentOption, keysFor, publicKeyOption, publicKeysOf } from './public-keys.js';
+import { certificateOption, certificatesOf, deploymentOption, keysFor, publicKeyOption, publicKeysOf } from './public-keys.js';
 import { counted, fields, safe } from './terminal.js';
 
 interface Options {
   readonly publicKey?: readonly string[];
+  readonly certificate?: readonly string[];
   readonly deployment?: string;
   readonly json?: boolean;
 }
@@ -23,6 +24,7 @@ export function command({ output, exit }: CliContext): Command {
     .description('Check receipts (one, or one a line) with the public key alone. Exit 0: all are genuine; 2: one is not; 3: no key was given.')
     .argument('<file>', 'the receipt; - for stdin')
     .addOption(publicKeyOption())
+    .addOption(certificateOption())
     .addOption(deploymentOption())
     .addOption(jsonOption())
     .action((file: string, options: Options) => {
@@ -30,7 +32,7 @@ export function command({ output, exit }: CliContext): Command {
       if (keys.length === 0) {
         throw new CliError('key_missing', 'without a key from elsewhere nothing can be said: give --public-key (indelible keys prints it; compare its fingerprint)', { exitCode: 3 });
       }
-      const trusted = keysFor(keys, options.deployment);
+      const trusted = keysFor(keys, options.deployment, certificatesOf(options.certificate));
       const checks = read(file).map((value) => verifyReceipt(value, trusted));
       const bad = checks.filter((check) => !check.valid).length;
       if (options.json === true) output.json({ valid: bad === 0, receipts: checks.map(jsonOf) });

@@ -177,6 +177,7 @@ export function followKeys(deployment: string, known: readonly KnownKey[], state
   // A map that grows while it is walked: what is added comes last.
   for (const certifier of trusted.values()) {
     for (const statement of byCertifier.get(certifier.fingerprint) ?? []) {
+      if (trusted.has(statement.fingerprint)) continue;
       const fault = certificateFault(statement, certifier, deployment);
       if (fault === undefined) trusted.set(statement.fingerprint, certifiedKey(statement));
       else reasons.set(statement.fingerprint, fault);

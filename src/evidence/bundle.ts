@@ -4,6 +4,8 @@ import { canonicalize } from '../core/canonical.js';
 import { isChainId, isDeployment, parseHash } from '../core/chain.js';
 import { parseStrict } from '../core/json.js';
 import type { JsonObject, JsonValue } from '../core/json.js';
+import { CERTIFIED_KEY_FORMAT, parseKeyObject } from '../core/key-object.js';
+import type { KeyStatement } from '../core/key-object.js';
 import { frontierLength } from '../core/merkle.js';
 import { strictBase64 } from '../core/note.js';
 import { publicKeyFault } from '../core/public-key.js';
@@ -24,7 +26,10 @@ export interface BundleHeader {
   /** The chain before `from`. */
   readonly prevHash: Uint8Array;
   readonly frontier: readonly Uint8Array[];
+  /** Keys that are roots to who believes the bundle alone. */
   readonly publicKeys: readonly PublicKey[];
+  /** Those that are certified, as the store states them. */
+  readonly certified: readonly KeyStatement[];
 }
 
 export interface BundleManifest {
@@ -42,7 +47,7 @@ export class BundleFormatError extends Error {
   override readonly name = 'BundleFormatError';
 }
 
-export function formatHeader({ chainId, deployment, createdAt, from, to, prevHash, frontier, publicKeys }: BundleHeader): string {
+export function formatHeader({ chainId, deployment, createdAt, from, to, prevHash, frontier, publicKeys, certified }: BundleHeader): string {
   return canonicalize({
     chainId,
     count: to - from + 1,
@@ -52,7 +57,10 @@ export function formatHeader({ chainId, deployment, createdAt, from, to, prevHas
     format: BUNDLE_FORMAT,
     frontier: frontier.map(hexEncode),
     prevHash: hexEncode(prevHash),
-    publicKeys: publicKeys.map(({ algorithm, spki }) => ({ algorithm, publicKey: base64Encode(spki) })),
+    publicKeys: [
+      ...publicKeys.map(({ algorithm, spki }) => ({ algorithm, publicKey: base64Encode(spki) })),
+      ...certified.map(({ text }) => JSON.parse(text) as JsonObject),
+    ],
     range: { from, to },
   });
 }
@@ -88,7 +96,7 @@ export function parseHeader(line: string): BundleHeader {
   if (frontier.length !== frontierLength(from)) throw new BundleFormatError(`header: "frontier" expected ${frontierLength(from)} hashes, got ${frontier.length}`);
   const prevHash = hash(value['prevHash'], 'header: "prevHash"');
   if (from === 0 && prevHash.some((byte) => byte !== 0)) throw new BundleFormatError('header: "prevHash" of sequence 0 expected zeros');
-  return { chainId, deployment, createdAt, from, to, prevHash, frontier, publicKeys: array(value['publicKeys'], 'header: "publicKeys"').map(publicKey) };
+  return { chainId, deployment, createdAt, from, to, prevHash, frontier, ...keys(array(value['publicKeys'], 'header: "publicKeys"')) };
 }
 
 /** @throws BundleFormatError */
@@ -127,6 +135,21 @@ function members(value: JsonValue | undefined, label: string, names: readonly st
   const own = Object.keys(object);
   if (own.length !== names.length || !names.every((name) => Object.hasOwn(object, name))) throw new BundleFormatError(`${label} expected the members ${names.join(', ')}`);
   return object;
+}
+
+/** Certified ones are recognised by their format. */
+function keys(items: readonly JsonValue[]): Pick<BundleHeader, 'publicKeys' | 'certified'> {
+  const isCertified = (item: JsonValue): boolean => typeof item === 'object' && item !== null && (item as JsonObject)['format'] === CERTIFIED_KEY_FORMAT;
+  return { publicKeys: items.filter((item) => !isCertified(item)).map(publicKey), certified: items.filter(isCertified).map(certifiedKey) };
+}
+
+function certifiedKey(value: JsonValue): KeyStatement {
+  try {
+    // The header is canonical, so this is the very text that was certified.
+    return parseKeyObject(canonicalize(value));
+  } catch (error) {
+    throw new BundleFormatError(`header: a public key: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 function publicKey(value: JsonValue): PublicKey {

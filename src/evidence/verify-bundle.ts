@@ -11,6 +11,7 @@ import { TreeExtension } from '../core/tree-extension.js';
 import type { Frontier } from '../core/merkle.js';
 import { formatVkey, noteKey } from '../core/note.js';
 import type { NoteKey, PublicKey } from '../core/note.js';
+import { publicKeysFrom } from '../verification/trust.js';
 import type { GivenKey } from '../verification/trust.js';
 import { MAX_FRAME_BYTES, parseHeader, parseManifest } from './bundle.js';
 import type { BundleHeader, BundleManifest } from './bundle.js';
@@ -102,7 +103,7 @@ async function check(lines: LineReader, options: VerifyBundleOptions): Promise<B
   const rangeRoot = frontierRoot(entries.frontier);
   if (!equalBytes(manifest.rangeRoot, rangeRoot)) throw new Invalid('rangeRoot is not the root the entries lead to');
 
-  const { checkpoint, signers } = openSigned(header, manifest, options);
+  const { checkpoint, signers } = openSigned(header, manifest, entries.lastReceivedAt, options);
   if (!verifyConsistency(header.to + 1, checkpoint.size, rangeRoot, checkpoint.root, manifest.consistencyProof)) {
     throw new Invalid(`the range is not shown to lie in the signed tree of size ${checkpoint.size}`);
   }
@@ -186,16 +187,20 @@ function receivedAt(payload: Uint8Array, chainId: string, sequence: number, prev
 function openSigned(
   header: BundleHeader,
   manifest: BundleManifest,
+  lastReceivedAt: string,
   { trustedKeys = [], deployment = header.deployment }: VerifyBundleOptions,
 ): { readonly checkpoint: Checkpoint; readonly signers: readonly NoteKey[] } {
   if (header.deployment !== deployment) throw new Invalid(`the bundle is of deployment ${header.deployment}, expected ${deployment}`);
   const origin = originOf(deployment, header.chainId);
-  const candidates: readonly GivenKey[] = trustedKeys.length > 0 ? trustedKeys : header.publicKeys.map((publicKey) => ({ publicKey }));
-  const keys = candidates.flatMap(({ publicKey, name }) => (name === undefined || name === origin ? [noteKey(origin, publicKey)] : []));
+  const roots: readonly GivenKey[] = trustedKeys.length > 0 ? trustedKeys : header.publicKeys.map((publicKey) => ({ publicKey }));
+  const keys = publicKeysFrom(roots, deployment, origin, header.certified).map((publicKey) => noteKey(origin, publicKey));
   const opened = attempt(() => openCheckpoint(manifest.checkpoint, keys));
   if (opened === undefined) throw new Invalid(trustedKeys.length > 0 ? 'the checkpoint is not signed by a trusted key' : 'the checkpoint is not signed by a key of the bundle');
   if (opened.checkpoint.origin !== origin) throw new Invalid(`the checkpoint is of ${opened.checkpoint.origin}, expected ${origin}`);
-  return opened;
+  // A checkpoint has no time of its own, but none that covers the range is older than its last entry.
+  const signers = opened.signers.filter(({ publicKey: { validity } }) => validity === undefined || lastReceivedAt <= validity.notAfter);
+  if (signers.length === 0) throw new Invalid(`the range ends at ${lastReceivedAt}, when the key that signed the checkpoint was delegated no longer`);
+  return { checkpoint: opened.checkpoint, signers };
 }
 
 function describe(key: NoteKey): BundleKey {

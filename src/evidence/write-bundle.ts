@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { sha256, utf8Encode } from '#platform';
 import { openCheckpoint } from '../core/checkpoint.js';
 import type { Checkpoint } from '../core/checkpoint.js';
+import { fingerprintOf } from '../core/key-object.js';
 import { consistencyProof, frontierRoot, HASH_BYTES, verifyConsistency } from '../core/merkle.js';
 import { TreeExtension } from '../core/tree-extension.js';
 import type { Frontier, HashReader } from '../core/merkle.js';
@@ -57,7 +58,7 @@ export async function* writeBundle(options: WriteBundleOptions): AsyncGenerator<
     const { segment } = streamed;
     if (headerSha256 === undefined) {
       if (from >= segment.after.size) break;
-      const header = utf8Encode(`${headerOf(options, to, streamed)}\n`);
+      const header = utf8Encode(`${headerOf(options, to, streamed, await signersOf(options, to))}\n`);
       headerSha256 = sha256(header);
       yield header;
     }
@@ -89,10 +90,23 @@ function openGiven(note: string, trust: ChainTrust, chainId: string, to: number)
   return opened.checkpoint;
 }
 
-function headerOf({ trust, chainId, from, createdAt }: WriteBundleOptions, to: number, { segment }: StreamedSegment): string {
-  const { deployment, publicKeys } = trust;
+/** Fingerprints of the delegated keys among those that sign the bundle's checkpoint: thousands of others did not. */
+async function signersOf({ store, trust, chainId, checkpoint }: WriteBundleOptions, to: number): Promise<ReadonlySet<string>> {
+  if (trust.keys.every(({ purpose }) => purpose !== 'delegated')) return new Set();
+  let note = checkpoint?.note;
+  if (note === undefined) for await (const { segment } of segmentsFrom(store, trust, chainId, to)) {
+    note = segment.checkpoint;
+    break;
+  }
+  const signers = note === undefined ? [] : (openCheckpoint(note, trust.keysOf(chainId))?.signers ?? []);
+  return new Set(signers.map(({ publicKey }) => fingerprintOf(publicKey)));
+}
+
+function headerOf({ trust, chainId, from, createdAt }: WriteBundleOptions, to: number, { segment }: StreamedSegment, signers: ReadonlySet<string>): string {
+  const { deployment, roots: publicKeys } = trust;
   const { lastEntryHash, frontier } = stateAt(segment, from);
-  return formatHeader({ chainId, deployment, createdAt, from, to, prevHash: lastEntryHash, frontier: frontier.hashes, publicKeys });
+  const certified = trust.keys.flatMap(({ purpose, fingerprint, statement }) => (purpose === 'rotation' || signers.has(fingerprint) ? (statement?.certificate === undefined ? [] : [statement]) : []));
+  return formatHeader({ chainId, deployment, createdAt, from, to, prevHash: lastEntryHash, frontier: frontier.hashes, publicKeys, certified });
 }
 
 /** The chain of `size` entries, which ends within the segment or right before it. */

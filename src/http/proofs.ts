@@ -1,7 +1,5 @@
 /** What ties entries together: receipts, the checkpoint, consistency between sizes, the keys. */
-import { base64Encode, sha256Hex } from '#platform';
-import { noteKey, formatVkey } from '../core/note.js';
-import { originOf } from '../core/chain.js';
+import { keyViews } from '../ledger/key-view.js';
 import { CHAIN_READ_PROBLEMS } from './entries.js';
 import { acceptable, JSON_TYPE } from './media.js';
 import { chainIdParameter, optional, sequenceParameter } from './parameters.js';
@@ -78,14 +76,10 @@ export const proofRoutes: Route[] = [
     problems: ['not_acceptable'],
     handle({ exchange, query: { chainId }, deps: { trust } }) {
       const type = acceptable(exchange.req.headers.accept, [JSON_TYPE, TEXT_TYPE]);
-      const keys = trust.publicKeys.map(({ algorithm, spki }) => ({
-        algorithm,
-        fingerprint: sha256Hex(spki),
-        publicKey: base64Encode(spki),
-        ...(chainId !== undefined && { vkey: formatVkey(noteKey(originOf(trust.deployment, chainId), { algorithm, spki })) }),
-      }));
+      const keys = keyViews(trust, chainId);
       if (type === JSON_TYPE) exchange.json(200, JSON.stringify({ deployment: trust.deployment, keys }));
-      else exchange.send(200, TEXT_HEADERS, keys.map(({ vkey, publicKey }) => (vkey === undefined ? pem(publicKey) : `${vkey}\n`)).join(''));
+      // A delegated key without its certificate would be trusted for ever.
+      else exchange.send(200, TEXT_HEADERS, keys.filter(({ purpose }) => purpose !== 'delegated').map(({ vkey, publicKey }) => (vkey === undefined ? pem(publicKey) : `${vkey}\n`)).join(''));
     },
   }),
 ];
@@ -117,9 +111,15 @@ export const proofSchemas = {
             algorithm: { enum: ['ed25519', 'ecdsa-p256'] },
             fingerprint: hashSchema,
             publicKey: { type: 'string', description: 'Base64 of the DER SubjectPublicKeyInfo.' },
+            purpose: { enum: ['root', 'rotation', 'delegated'], description: 'A root needs nobody to vouch for it; a rotation key may do all its certifier may; a delegated key signs segments of its time.' },
+            createdAt: { type: 'string', format: 'date-time' },
+            certifiedBy: { ...hashSchema, description: 'Fingerprint of the key that vouches for it.' },
+            notBefore: { type: 'string', format: 'date-time' },
+            notAfter: { type: 'string', format: 'date-time' },
+            certificate: { type: 'string', description: 'The key object with its certificate, exactly as stored.' },
             vkey: { type: 'string', description: 'Note verifier key (C2SP signed-note) of the chain asked for.' },
           },
-          ['vkey'],
+          ['createdAt', 'certifiedBy', 'notBefore', 'notAfter', 'certificate', 'vkey'],
         ),
       ),
     },

@@ -34,6 +34,7 @@ export class ChainTrust {
   readonly #statement: DeploymentStatement;
   readonly #onRefused: ((refused: RefusedKey) => void) | undefined;
   readonly #reported = new Set<string>();
+  #refused: readonly RefusedKey[] = [];
   #known: readonly KnownKey[] = [];
   #publicKeys: readonly TrustedKey[] = [];
   readonly #noteKeys = new Map<string, readonly NoteKey[]>();
@@ -63,6 +64,11 @@ export class ChainTrust {
   /** Those that need nobody to vouch for them, and that vouch for the others. */
   get roots(): readonly PublicKey[] {
     return this.#known.flatMap(({ purpose, publicKey }) => (purpose === 'root' ? [publicKey] : []));
+  }
+
+  /** What lies below `keys/` and is not believed. */
+  get refused(): readonly RefusedKey[] {
+    return this.#refused;
   }
 
   /** The deployment's keys under the chain's origin. */
@@ -113,6 +119,7 @@ export class ChainTrust {
       ...(this.#objects?.faults ?? []).map(({ key, detail }) => ({ key, reason: detail })),
       ...refused.map(({ statement, reason }) => ({ key: keyObjectName(statement.fingerprint), reason })),
     ];
+    this.#refused = odd;
     for (const one of odd) {
       if (this.#reported.has(one.key)) continue;
       this.#reported.add(one.key);

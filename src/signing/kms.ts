@@ -60,7 +60,7 @@ export class KmsSigner implements Signer {
     });
     try {
       const answer = await client.send(new GetPublicKeyCommand({ KeyId: keyId }), { abortSignal: AbortSignal.timeout(timeoutMs) });
-      const kind = `${answer.KeySpec ?? answer.CustomerMasterKeySpec ?? 'of an unknown kind'} for ${answer.KeyUsage ?? 'an unknown use'}`;
+      const kind = `${answer.KeySpec ?? 'of another kind'} for ${answer.KeyUsage ?? 'an unknown use'}`;
       const publicKey = answer.PublicKey === undefined ? 'no public key' : readPublicKey(answer.PublicKey);
       if (typeof publicKey === 'string' || answer.KeyUsage !== 'SIGN_VERIFY') {
         throw new SignerError(`INDELIBLE_KMS_KEY_ID: key ${keyId} is ${kind}; expected ECC_NIST_P256 or ECC_NIST_EDWARDS25519 for SIGN_VERIFY`);
@@ -80,7 +80,7 @@ export class KmsSigner implements Signer {
     try {
       return await this.#sign(message);
     } catch (error) {
-      throw error instanceof SignerError ? error : new SignerError(`KMS did not sign: ${nameOf(error)}: ${messageOf(error)}`, { cause: error });
+      throw error instanceof SignerError ? error : new SignerError(`KMS did not sign: ${nameOf(error)}: ${messageOf(error)}`, { cause: bare(error) });
     }
   }
 
@@ -114,7 +114,7 @@ const CREDENTIALS = new Set([
 /** One sentence that names the setting, for who starts the service. */
 function startError(error: unknown, { keyId, region, endpoint }: KmsOptions): SignerError {
   const where = endpoint ?? `KMS of AWS in ${region}`;
-  const because = (sentence: string): SignerError => new SignerError(sentence, { cause: error });
+  const because = (sentence: string): SignerError => new SignerError(sentence, { cause: bare(error) });
   const name = nameOf(error);
   if (CREDENTIALS.has(name)) return because(`no valid AWS credentials for ${where} (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role): ${messageOf(error)}`);
   switch (name) {
@@ -135,6 +135,11 @@ function startError(error: unknown, { keyId, region, endpoint }: KmsOptions): Si
   const status = (error as { readonly $metadata?: { readonly httpStatusCode?: number } }).$metadata?.httpStatusCode;
   if (status !== undefined) return because(`INDELIBLE_KMS_ENDPOINT: ${where} answered ${status} as no KMS does that is well: ${name}: ${messageOf(error)}`);
   return because(`INDELIBLE_KMS_ENDPOINT: ${where} does not answer (or INDELIBLE_KMS_REGION is wrong): ${messageOf(error)}`);
+}
+
+/** The SDK's errors carry the whole exchange, with the credentials' session token in its headers: not for a log. */
+function bare(error: unknown): Error {
+  return Object.assign(new Error(messageOf(error)), { name: nameOf(error) });
 }
 
 function nameOf(error: unknown): string {

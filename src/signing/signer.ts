@@ -6,7 +6,7 @@
 export interface Signer {
   readonly kind: 'local' | 'kms';
   readonly publicKey: PublicKey;
-  /** Ed25519: 64 bytes over `message`. ECDSA P-256: ASN.1 DER over SHA-256(message), s in the lower half. @throws SignerError */
+  /** `message`: 1 to 4,096 bytes, which is what KMS takes. Ed25519: 64 bytes over it. ECDSA P-256: ASN.1 DER over SHA-256(message), s in the lower half. @throws SignerError */
   sign(message: Uint8Array): Promise<Uint8Array>;
   /**
    * Where another key than `publicKey` signs segments: the one for a segment whose last entry was received at

@@ -2,7 +2,8 @@
 import { base64Decode } from '#platform';
 import { originOf } from '../core/chain.js';
 import type { Finding } from '../core/findings.js';
-import { followKeys, KeyFormatError, parseKeyObject, rootKey } from '../core/key-object.js';
+import { parseStrict } from '../core/json.js';
+import { CERTIFIED_KEY_FORMAT, followKeys, parseKeyObject, rootKey } from '../core/key-object.js';
 import type { KeyStatement, KnownKey } from '../core/key-object.js';
 import { noteKey, NoteFormatError, parseVkey, strictBase64 } from '../core/note.js';
 import type { NoteKey, PublicKey, TrustedKey } from '../core/note.js';
@@ -174,11 +175,15 @@ function fromSpki(spki: Uint8Array): PublicKey {
 
 function fromKeyObject(text: string): TrustedKey {
   try {
-    // Whoever is given a delegated key trusts it for the time it was delegated for.
-    const { publicKey, certificate } = parseKeyObject(text);
-    return certificate?.validity === undefined ? publicKey : { ...publicKey, validity: certificate.validity };
+    const value = parseStrict(text) as Readonly<Record<string, unknown>>;
+    if (value['format'] === CERTIFIED_KEY_FORMAT) {
+      // Whoever is given a delegated key trusts it for the time it was delegated for.
+      const { publicKey, certificate } = parseKeyObject(text);
+      return certificate?.validity === undefined ? publicKey : { ...publicKey, validity: certificate.validity };
+    }
+    if (typeof value['publicKey'] !== 'string') throw new NoteFormatError('the object has no "publicKey"');
+    return fromSpki(strictBase64(value['publicKey'], 'public key'));
   } catch (error) {
-    if (error instanceof KeyFormatError) throw new NoteFormatError(`public key: ${error.message}`, { cause: error });
-    throw error;
+    throw new NoteFormatError(`public key: ${(error as Error).message}`, { cause: error });
   }
 }

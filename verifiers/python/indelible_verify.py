@@ -29,7 +29,7 @@ import re
 import sys
 import time
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from json.encoder import encode_basestring
@@ -53,7 +53,9 @@ MAX_JSON_FILE_BYTES = 4_194_304
 ENTRY_FORMAT = "indelible/entry/v1"
 SEGMENT_FORMAT = "indelible/segment/v1"
 DEPLOYMENT_FORMAT = "indelible/deployment/v1"
+DEPLOYMENT_FORMAT_ROOTED = "indelible/deployment/v2"
 KEY_FORMAT = "indelible/key/v1"
+CERTIFIED_KEY_FORMAT = "indelible/key/v2"
 RECEIPT_FORMAT = "indelible/receipt/v1"
 BUNDLE_FORMAT = "indelible/bundle/v1"
 MANIFEST_FORMAT = "indelible/bundle-manifest/v1"
@@ -411,6 +413,8 @@ class PublicKey:
     algorithm: str
     spki: bytes
     name: Optional[str] = None
+    #: The first and last receivedAt of segments that a delegated key may sign (§6.1).
+    validity: Optional[Tuple[str, str]] = None
 
     @staticmethod
     def from_spki(spki: bytes, name: Optional[str] = None) -> "PublicKey":
@@ -467,7 +471,13 @@ class PublicKey:
         result = {"algorithm": self.algorithm, "publicKey": encode_base64(self.spki)}
         if self.name is not None:
             result["name"] = self.name
+        if self.validity is not None:
+            result["notBefore"], result["notAfter"] = self.validity
         return result
+
+    @property
+    def fingerprint(self) -> str:
+        return sha256(self.spki).hex()
 
 
 def parse_public_keys(text: str) -> List[PublicKey]:
@@ -669,10 +679,105 @@ def as_canonical_object(data: bytes, format_name: str, members: Sequence[str]) -
     return value
 
 
+@dataclass(frozen=True)
+class KeyStatement:
+    """A key object (§6.1): a key, and who vouches for it. Not believed until `follow_keys` has looked at it."""
+
+    key: PublicKey
+    purpose: Optional[str] = None
+    certified_by: str = ""
+    deployment: str = ""
+    message: bytes = b""
+    signature: bytes = b""
+
+
+_ROOT_KEY_MEMBERS = ("algorithm", "createdAt", "publicKey")
+_CERTIFIED_KEY_MEMBERS = (*_ROOT_KEY_MEMBERS, "certifiedBy", "deployment", "purpose", "signature")
+
+
+def read_key_statement(data: bytes) -> KeyStatement:
+    """The content of `keys/<hash>.json`, or the same within a bundle's header. Form only."""
+    value = parse_json(data)
+    if not isinstance(value, dict):
+        raise FormatError("not a JSON object")
+    if value.get("format") != CERTIFIED_KEY_FORMAT:
+        value = as_canonical_object(data, KEY_FORMAT, _ROOT_KEY_MEMBERS)
+        as_matching(value["createdAt"], RFC3339_RE, "createdAt")
+        return KeyStatement(parse_stated_key(value))
+    delegated = value.get("purpose") == "delegated"
+    window = ("notAfter", "notBefore") if delegated else ()
+    value = as_canonical_object(data, CERTIFIED_KEY_FORMAT, (*_CERTIFIED_KEY_MEMBERS, *window))
+    as_matching(value["createdAt"], RFC3339_RE, "createdAt")
+    if value["purpose"] not in ("rotation", "delegated"):
+        raise FormatError("purpose is neither rotation nor delegated")
+    key = parse_stated_key(value)
+    if delegated:
+        validity = (
+            check_received_at(as_text(value["notBefore"], "notBefore")),
+            check_received_at(as_text(value["notAfter"], "notAfter")),
+        )
+        if validity[0] > validity[1]:
+            raise FormatError("notAfter is before notBefore")
+        key = replace(key, validity=validity)
+    signed = canonical_json({name: item for name, item in value.items() if name != "signature"})
+    return KeyStatement(
+        key,
+        value["purpose"],
+        as_matching(value["certifiedBy"], HASH_HEX_RE, "certifiedBy"),
+        as_matching(value["deployment"], DEPLOYMENT_RE, "deployment"),
+        CERTIFIED_KEY_FORMAT.encode("ascii") + b"\n" + signed + b"\n",
+        decode_base64(as_text(value["signature"], "signature")),
+    )
+
+
+def follow_keys(
+    deployment: str, roots: Sequence[PublicKey], statements: Sequence[KeyStatement]
+) -> Tuple[List[PublicKey], Dict[str, str]]:
+    """The keys that the roots lead to, roots first, and by fingerprint why others don't count."""
+    trusted = {key.fingerprint: key for key in roots}
+    refused: Dict[str, str] = {}
+    for statement in statements:
+        if statement.key.fingerprint not in trusted:
+            refused[statement.key.fingerprint] = (
+                "it has no certificate, and is not the root key"
+                if statement.purpose is None
+                else f"it is certified by {statement.certified_by}, which is no key of this log"
+            )
+    waiting = list(trusted.values())
+    while waiting:
+        certifier = waiting.pop(0)
+        for statement in statements:
+            fingerprint = statement.key.fingerprint
+            if statement.certified_by != certifier.fingerprint or fingerprint in trusted:
+                continue
+            if certifier.validity is not None:
+                refused[fingerprint] = f"it is certified by {certifier.fingerprint}, a delegated key"
+            elif statement.deployment != deployment:
+                refused[fingerprint] = f"it is certified for deployment {statement.deployment!r}"
+            elif not certifier.verify(statement.message, statement.signature):
+                refused[fingerprint] = f"its certificate is not signed by {certifier.fingerprint}"
+            else:
+                del refused[fingerprint]
+                trusted[fingerprint] = statement.key
+                waiting.append(statement.key)
+    return list(trusted.values()), refused
+
+
+def follow_for(
+    origin: str, roots: Sequence[PublicKey], statements: Sequence[KeyStatement]
+) -> List[PublicKey]:
+    """The keys that may sign under `origin`: a vkey speaks, and vouches, for its own name alone."""
+    named = [replace(key, name=None) for key in roots if key.speaks_for(origin)]
+    return follow_keys(origin.rpartition("/")[0], named, statements)[0]
+
+
 def parse_key_object(data: bytes) -> PublicKey:
-    """`keys/<hash>.json` (§6). White space around is let pass: the file may have been copied by hand."""
-    value = as_object(data, KEY_FORMAT, ("algorithm", "createdAt", "publicKey"))
-    return parse_stated_key(value)
+    """A key object given from outside: trusted itself, a delegated one for its time. One without a
+    certificate may have been copied by hand, white space and all."""
+    value = parse_json(data)
+    if isinstance(value, dict) and value.get("format") == CERTIFIED_KEY_FORMAT:
+        return read_key_statement(data).key
+    return parse_stated_key(as_object(data, KEY_FORMAT, _ROOT_KEY_MEMBERS))
 
 
 def parse_stated_key(value: Any) -> PublicKey:
@@ -864,17 +969,22 @@ def verify_note(note: Note, name: str, keys: Sequence[PublicKey], only_known: bo
     Lines of unknown keys are ignored; with `only_known`, as in a segment (§5.3), they spoil it too,
     and so does a second line of the same key.
     """
-    known = {key.key_id(name): key for key in keys if key.speaks_for(name)}
+    known: Dict[bytes, List[PublicKey]] = {}
+    for candidate in keys:
+        if candidate.speaks_for(name):
+            known.setdefault(candidate.key_id(name), []).append(candidate)
     signers: List[PublicKey] = []
     for signature in note.signatures:
-        key = known.get(signature.key_id) if signature.name == name else None
-        if key is None:
+        # A key ID has 32 bits: two of many delegated keys may share one.
+        candidates = known.get(signature.key_id, []) if signature.name == name else []
+        if not candidates:
             if only_known:
                 raise SignatureError(
                     f"signed under {signature.name!r} {signature.key_id.hex()}, not a trusted key"
                 )
             continue
-        if not key.verify(note.text, signature.signature):
+        key = next((key for key in candidates if key.verify(note.text, signature.signature)), None)
+        if key is None:
             raise SignatureError(f"the signature of key {signature.key_id.hex()} is wrong")
         if key not in signers:
             signers.append(key)
@@ -883,6 +993,13 @@ def verify_note(note: Note, name: str, keys: Sequence[PublicKey], only_known: bo
     if not signers:
         raise SignatureError(f"no signature by a trusted key under the name {name}")
     return signers
+
+
+def in_time(signers: Sequence[PublicKey], received_at: str) -> None:
+    """A checkpoint has no time, but none that covers an entry is older than it: one of its signers has to
+    have been delegated until then, or for ever."""
+    if received_at and all(key.validity is not None and received_at > key.validity[1] for key in signers):
+        raise SignatureError(f"the delegated key that signed was no key any more at {received_at}")
 
 
 def parse_checkpoint(text: bytes) -> Checkpoint:
@@ -939,7 +1056,8 @@ def open_mark(data: bytes, keys: Sequence[PublicKey]) -> Mark:
     last = decode_hash(lines[4], "the mark's entry hash")
     check_received_at(lines[5])
     as_matching(lines[6], RFC3339_RE, "verifiedAt")
-    verify_note(note, checkpoint.origin, keys)
+    # A delegated key vouches for segments alone.
+    verify_note(note, checkpoint.origin, [key for key in keys if key.validity is None])
     return Mark(checkpoint, last, lines[5], lines[6])
 
 
@@ -1199,7 +1317,7 @@ def check_receipt(
     try:
         if checkpoint.origin != name or chain_of(checkpoint.origin) != receipt.chain_id:
             raise SignatureError(f"the checkpoint is of {checkpoint.origin}, not of {name}")
-        verify_note(note, name, keys)
+        in_time(verify_note(note, name, keys), receipt.received_at)
     except SignatureError as error:
         findings.add("signature_invalid", str(error), sequence)
     leaf_data = receipt.prev_hash + receipt.payload
@@ -1316,7 +1434,11 @@ def check_bundle(
         if not isinstance(header["publicKeys"], list):
             raise FormatError("publicKeys is not an array")
         own_keys = []
+        statements: List[KeyStatement] = []
         for item in header["publicKeys"]:
+            if isinstance(item, dict) and item.get("format") == CERTIFIED_KEY_FORMAT:
+                statements.append(read_key_statement(canonical_json(item)))
+                continue
             if not isinstance(item, dict) or set(item) != {"algorithm", "publicKey"}:
                 raise FormatError("a public key has not exactly the members algorithm and publicKey")
             own_keys.append(parse_stated_key(item))
@@ -1328,7 +1450,8 @@ def check_bundle(
         return result
 
     result.keys_from_bundle = not trusted
-    result.keys = list(trusted) or own_keys
+    origin = f"{result.deployment}/{result.chain_id}"
+    result.keys = follow_for(origin, list(trusted) or own_keys, statements) or list(trusted)
     start_root = state.root()
     entries_digest = hashlib.sha256()
     last_received = ""
@@ -1389,7 +1512,7 @@ def check_bundle(
     try:
         if checkpoint.origin != name or result.deployment != name.rpartition("/")[0]:
             raise SignatureError(f"the checkpoint is of {checkpoint.origin}, not of {name}")
-        verify_note(note, name, result.keys)
+        in_time(verify_note(note, name, result.keys), last_received)
     except SignatureError as error:
         findings.add("signature_invalid", str(error))
     if not verify_consistency(result.to + 1, checkpoint.size, proof, state.root(), checkpoint.root):
@@ -1495,7 +1618,9 @@ def read_bounded(path: str, limit: int) -> bytes:
     return data
 
 
-def read_anchors(path: str, keys: Sequence[PublicKey]) -> List[Anchor]:
+def read_anchors(
+    path: str, keys: Sequence[PublicKey], statements: Sequence[KeyStatement] = ()
+) -> List[Anchor]:
     """The anchors in a receipt, bundle, checkpoint or mark; SignatureError or FormatError if it proves nothing."""
     if not keys:
         raise SignatureError("no public key to check it with")
@@ -1521,6 +1646,7 @@ def read_anchors(path: str, keys: Sequence[PublicKey]) -> List[Anchor]:
                 Anchor(path, origin, result.checkpoint.size, root=result.checkpoint.root),
             ]
     data = read_bounded(path, MAX_JSON_FILE_BYTES)
+    keys = follow_for(stated_origin(data), keys, statements) or keys
     if kind == "receipt":
         findings = Findings()
         receipt, checkpoint = check_receipt(data, keys, findings, shallow=True)
@@ -1538,6 +1664,16 @@ def read_anchors(path: str, keys: Sequence[PublicKey]) -> List[Anchor]:
         ]
     checkpoint = open_checkpoint(data, keys)
     return [Anchor(path, checkpoint.origin, checkpoint.size, root=checkpoint.root)]
+
+
+def stated_origin(data: bytes) -> str:
+    """The origin that a receipt, checkpoint or mark names: only under it, keys count."""
+    text = data
+    if data.lstrip(b" \t\r\n").startswith(b"{"):
+        text = parse_receipt(data).checkpoint
+    lines = text.split(b"\n", 2)
+    origin = lines[1] if lines[0] == MARK_FORMAT.encode("ascii") and len(lines) > 1 else lines[0]
+    return origin.decode("utf-8", "replace")
 
 
 def raise_first(findings: Findings) -> NoReturn:
@@ -1872,7 +2008,8 @@ class ChainRun:
             report.add("unverified_range", "no public key to check the signature with", first, object=key)
             return checkpoint
         try:
-            verify_note(parts.note, origin, self.keys, only_known=True)
+            signers = verify_note(parts.note, origin, self.keys, only_known=True)
+            self._check_window(signers, parts)
         except SignatureError as error:
             report.add("signature_invalid", str(error), first, object=key)
             return None
@@ -1884,6 +2021,21 @@ class ChainRun:
                 object=key,
             )
         return checkpoint
+
+    def _check_window(self, signers: Sequence[PublicKey], parts: SegmentParts) -> None:
+        """§6.1: a delegated key signs what was received within its time."""
+        windows = [key.validity for key in signers if key.validity is not None]
+        if not windows or not parts.payloads:
+            return
+        try:
+            received_at = read_envelope(parts.payloads[-1]).received_at
+        except FormatError:
+            return  # found with the entry
+        for not_before, not_after in windows:
+            if not not_before <= received_at <= not_after:
+                raise SignatureError(
+                    f"the key was delegated from {not_before} to {not_after}, the segment ends at {received_at}"
+                )
 
     def _read_header(
         self, line: bytes, first: int, key: str, report: Findings
@@ -1994,6 +2146,7 @@ class Store(NamedTuple):
     worm: Path
     deployment: Optional[str]
     keys: List[PublicKey]
+    statements: List[KeyStatement]
     findings: Findings
 
 
@@ -2003,9 +2156,17 @@ def open_store(data_dir: Path) -> Store:
         raise UsageError(f"{worm} is not a directory")
     findings = Findings()
     deployment: Optional[str] = None
+    root_key: Optional[str] = None
     try:
         data = read_bounded(str(worm / "deployment.json"), MAX_JSON_FILE_BYTES)
-        value = as_canonical_object(data, DEPLOYMENT_FORMAT, ("createdAt", "deployment"))
+        rooted = DEPLOYMENT_FORMAT_ROOTED.encode("ascii") in data
+        value = (
+            as_canonical_object(data, DEPLOYMENT_FORMAT_ROOTED, ("createdAt", "deployment", "rootKey"))
+            if rooted
+            else as_canonical_object(data, DEPLOYMENT_FORMAT, ("createdAt", "deployment"))
+        )
+        if rooted:
+            root_key = as_matching(value["rootKey"], HASH_HEX_RE, "rootKey")
         as_matching(value["createdAt"], RFC3339_RE, "createdAt")
         deployment = as_matching(value["deployment"], DEPLOYMENT_RE, "deployment")
     except FileNotFoundError:
@@ -2013,7 +2174,7 @@ def open_store(data_dir: Path) -> Store:
         findings.add("missing_object", message, object="deployment.json", effect=INCOMPLETE)
     except FormatError as error:
         findings.add_format(error, object="deployment.json")
-    keys: List[PublicKey] = []
+    statements: List[KeyStatement] = []
     folder = worm / "keys"
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         name = f"keys/{printable_name(path.name)}"
@@ -2021,18 +2182,25 @@ def open_store(data_dir: Path) -> Store:
             findings.add("foreign_object", "not the name of a key", object=name)
             continue
         try:
-            data = read_bounded(str(path), MAX_JSON_FILE_BYTES)
-            value = as_canonical_object(data, KEY_FORMAT, ("algorithm", "createdAt", "publicKey"))
-            as_matching(value["createdAt"], RFC3339_RE, "createdAt")
-            key = parse_stated_key(value)
+            statement = read_key_statement(read_bounded(str(path), MAX_JSON_FILE_BYTES))
         except FormatError as error:
             findings.add_format(error, object=name)
             continue
-        if sha256(key.spki).hex() != path.name[:64]:
+        if statement.key.fingerprint != path.name[:64]:
             findings.add("hash_mismatch", "its name is not the hash of the key in it", object=name)
             continue
-        keys.append(key)
-    return Store(worm, deployment, keys, findings)
+        statements.append(statement)
+    keys: List[PublicKey] = []
+    if deployment is not None:
+        roots = [
+            item.key
+            for item in statements
+            if item.purpose is None and root_key in (None, item.key.fingerprint)
+        ]
+        keys, refused = follow_keys(deployment, roots, statements)
+        for fingerprint, reason in refused.items():
+            findings.add("foreign_object", f"not a key of this log: {reason}", object=f"keys/{fingerprint}.json")
+    return Store(worm, deployment, keys, statements, findings)
 
 
 def printable_name(name: str) -> str:
@@ -2140,15 +2308,30 @@ def load_keys(arguments: Sequence[str]) -> List[PublicKey]:
     return keys
 
 
+def load_certificates(arguments: Sequence[str]) -> List[KeyStatement]:
+    """Key objects as the store has them (`keys/….json`), to follow from the trusted keys on."""
+    statements = []
+    for path in arguments:
+        try:
+            statements.append(read_key_statement(read_bounded(path, MAX_JSON_FILE_BYTES).strip()))
+        except FormatError as error:
+            raise UsageError(f"--certificate {path}: {error}") from error
+    return statements
+
+
 def load_anchors(
-    args: argparse.Namespace, deployment: Optional[str], keys: Sequence[PublicKey], findings: Findings
+    args: argparse.Namespace,
+    deployment: Optional[str],
+    keys: Sequence[PublicKey],
+    statements: Sequence[KeyStatement],
+    findings: Findings,
 ) -> Dict[str, List[Anchor]]:
     """What --against names, by chain. What can't be believed makes the verdict indeterminate: which of the
     two lies, the file or the store with its keys, is not known."""
     anchors: Dict[str, List[Anchor]] = {}
     for path in args.against:
         try:
-            found = read_anchors(path, keys)
+            found = read_anchors(path, keys, statements)
         except (FormatError, SignatureError, EOFError) as error:
             code = "signature_invalid" if isinstance(error, SignatureError) else "unknown_format"
             findings.add(code, f"--against {path}: {error}", effect=INDETERMINATE)
@@ -2185,14 +2368,20 @@ def command_chain(args: argparse.Namespace) -> Dict[str, Any]:
         raise UsageError(f"--chain {args.chain}: not a chain id")
     store = open_store(Path(args.data_dir))
     trusted = load_keys(args.public_key)
-    keys = trusted or store.keys
     deployment = args.deployment or store.deployment
+
+    def keys_of(chain_id: str) -> List[PublicKey]:
+        """A vkey vouches for its own chain alone, so the keys may differ from chain to chain."""
+        if not trusted or deployment is None:
+            return trusted or store.keys
+        return follow_for(f"{deployment}/{chain_id}", trusted, store.statements) or trusted
+
     if store.deployment not in (None, deployment):
         message = f"the store is of deployment {store.deployment!r}, not {deployment!r}"
         store.findings.add("link_mismatch", message, object="deployment.json")
 
     # Anchors before the listing: a chain that grows meanwhile is then never behind them.
-    anchors = load_anchors(args, deployment, keys, store.findings)
+    anchors = load_anchors(args, deployment, trusted or store.keys, store.statements, store.findings)
     chains = [args.chain] if args.chain is not None else list_chains(store.worm, store.findings)
     results = []
     for chain_id in sorted({*chains, *anchors}):
@@ -2200,7 +2389,7 @@ def command_chain(args: argparse.Namespace) -> Dict[str, Any]:
             store,
             chain_id,
             deployment,
-            keys,
+            keys_of(chain_id),
             anchors.get(chain_id, ()),
             args.shallow,
             args.check_ids,
@@ -2228,7 +2417,7 @@ def command_chain(args: argparse.Namespace) -> Dict[str, Any]:
         "findings": findings,
         "deployment": deployment,
         "keysFrom": "arguments" if trusted else "store",
-        "publicKeys": [key.describe() for key in keys],
+        "publicKeys": [key.describe() for key in trusted or store.keys],
         "heldAgainst": [
             {
                 "source": source,
@@ -2256,6 +2445,7 @@ def finish_report(command: str, findings: Findings, **members: Any) -> Dict[str,
 def command_receipt(args: argparse.Namespace) -> Dict[str, Any]:
     keys, findings, notes = load_keys(args.public_key), Findings(), []
     data = read_input(args.file)
+    keys = followed(data, keys, args)
     receipt, checkpoint = check_receipt(data, keys, findings, args.deployment, args.shallow)
     if receipt is not None and receipt.unknown_members:
         notes.append(f"members that nothing vouches for: {', '.join(receipt.unknown_members)}")
@@ -2302,11 +2492,21 @@ def read_input(path: str) -> bytes:
         raise UsageError(f"{path}: {error}") from error
 
 
+def followed(data: bytes, keys: List[PublicKey], args: argparse.Namespace) -> List[PublicKey]:
+    """The keys, and those that --certificate leads to for what this receipt, checkpoint or mark is of."""
+    statements = load_certificates(args.certificate)
+    try:
+        return (follow_for(stated_origin(data), keys, statements) if statements else keys) or keys
+    except FormatError:
+        return keys  # what is wrong with it is found when it is checked
+
+
 def check_note_file(
-    path: str, keys: Sequence[PublicKey], origin: Optional[str], findings: Findings
+    path: str, keys: List[PublicKey], args: argparse.Namespace, findings: Findings
 ) -> Optional[Checkpoint]:
     """A checkpoint, or the checkpoint inside a verified-through mark."""
     data = read_input(path)
+    keys, origin = followed(data, keys, args), args.origin
     try:
         if data.startswith(MARK_FORMAT.encode("ascii") + b"\n"):
             return open_mark(data, keys).checkpoint
@@ -2320,7 +2520,7 @@ def check_note_file(
 
 def command_checkpoint(args: argparse.Namespace) -> Dict[str, Any]:
     findings = Findings()
-    checkpoint = check_note_file(args.file, load_keys(args.public_key), args.origin, findings)
+    checkpoint = check_note_file(args.file, load_keys(args.public_key), args, findings)
     members: Dict[str, Any] = {}
     if checkpoint is not None:
         members = {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()}
@@ -2342,8 +2542,8 @@ def read_proof(path: Optional[str]) -> List[bytes]:
 
 def command_consistency(args: argparse.Namespace) -> Dict[str, Any]:
     keys, findings = load_keys(args.public_key), Findings()
-    older = check_note_file(args.old, keys, args.origin, findings)
-    newer = check_note_file(args.new, keys, args.origin, findings)
+    older = check_note_file(args.old, keys, args, findings)
+    newer = check_note_file(args.new, keys, args, findings)
     if older is not None and newer is not None:
         if older.origin != newer.origin:
             raise UsageError(f"{older.origin} and {newer.origin} are two chains")
@@ -2445,6 +2645,14 @@ def build_parser() -> argparse.ArgumentParser:
     consistency.add_argument(
         "--proof", metavar="FILE", help="JSON array of hashes, or an object with consistencyProof"
     )
+    for command in (commands.choices["receipt"], checkpoint, consistency):
+        command.add_argument(
+            "--certificate",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="a key object of the store, to follow from the trusted keys on; repeatable",
+        )
     for command in (checkpoint, consistency):
         command.add_argument("--origin", metavar="NAME", help="the origin it must have")
     return parser

@@ -23,6 +23,7 @@ from chain_builder import (
     EcdsaP256Signer,
     Ed25519Signer,
     consistency_path,
+    der_signature,
     inclusion_path,
     sign_note,
     tree_frontier,
@@ -171,9 +172,12 @@ class EcdsaTest(unittest.TestCase):
                 0x019F4113742A2B14BD25926B49C649155F267E60D3814B4C0CC84250E46F0083,
             ),
         ):
-            self.assertEqual(signer.sign_integers(message), (r, s))
+            self.assertEqual(signer.sign_integers(message), (r, min(s, iv.P256_N - s)))
             self.assertTrue(iv.ecdsa_p256_verify(signer.point, message, signer.sign(message)))
             self.assertFalse(iv.ecdsa_p256_verify(signer.point, message + b"!", signer.sign(message)))
+            low = min(s, iv.P256_N - s)
+            self.assertTrue(iv.ecdsa_p256_verify(signer.point, message, der_signature(r, low)))
+            self.assertFalse(iv.ecdsa_p256_verify(signer.point, message, der_signature(r, iv.P256_N - low)))
 
     def test_every_flipped_bit_of_a_signature_is_refused(self) -> None:
         signature = ECDSA.sign(b"m")
