@@ -6,9 +6,9 @@ import { fingerprintOf } from './core/key-object.js';
 import { certifyKey } from './ledger/certify.js';
 import { formatMicros, systemHost } from './ledger/host.js';
 import { DeploymentError, readTrust } from './ledger/trust.js';
-import { openKms, retentionOf } from './service.js';
+import { openKms } from './service.js';
 import { LocalKeySigner } from './signing/local-key.js';
-import { FilesystemStore } from './storage/filesystem/store.js';
+import { openWriteStore, retentionOf } from './stores.js';
 
 export interface Rotation {
   readonly certified: KnownKey;
@@ -24,7 +24,7 @@ export interface Rotation {
 export async function rotateKey(config: Config, to: string | undefined): Promise<Rotation> {
   const keys = dataPaths(config.dataDir).keys;
   if (config.signer === 'kms' && to === undefined) throw new DeploymentError('the signer is KMS: name the key that is to follow with --to');
-  const store = await FilesystemStore.open(dataPaths(config.dataDir).worm);
+  const { store } = await openWriteStore(config);
   try {
     const present = config.signer === 'kms' ? await openKms(config, config.kmsKeyId as string) : await LocalKeySigner.openExisting(keys);
     const trust = await readTrust(store);

@@ -69,7 +69,7 @@ function rotate(output: CliContext['output']): Command {
       const { dataDir, to, json } = { ...command.parent?.opts<RotateOptions>(), ...options };
       const { rotateKey } = await import('../rotate.js');
       const config = loadConfig(process.env, dataDir === undefined ? {} : { dataDir });
-      requireLedger(config.dataDir);
+      requireLedger(config);
       const { certified, certifiedBy, next } = await rotateKey(config, to);
       if (json === true) output.json({ fingerprint: certified.fingerprint, certifiedBy, next });
       else output.line(`${fields([['new key', `SHA-256 ${certified.fingerprint}`], ['certified by', `SHA-256 ${certifiedBy}`]])}\n${next}`);

@@ -13,11 +13,15 @@ import type { NoteKey } from '#indelible/core/note.js';
 import { verifyReceiptText } from '#indelible/core/receipt.js';
 import { draftSegment } from '#indelible/core/segment.js';
 import { verifySegment } from '#indelible/core/verify-segment.js';
+import { readTrust } from '#indelible/ledger/trust.js';
 import { openMark } from '#indelible/verification/mark.js';
+import { parsePublicKeys } from '#indelible/verification/trust.js';
+import { verifyChain } from '#indelible/verification/verify-chain.js';
 import { verifyBundle } from '#indelible/evidence/verify-bundle.js';
 import { hex, unhex } from '../support/bytes.js';
 import { canonicalize } from '#indelible/core/canonical.js';
 import type { JsonValue } from '#indelible/core/json.js';
+import { storeOf } from '../support/stores.js';
 import { leafReader } from '../support/merkle-reference.js';
 
 interface KeyVector {
@@ -233,4 +237,27 @@ test('a checkpoint of the vectors opens with its keys', () => {
   const chain = chains[0]!;
   const note = chain.segments[0]!.text.split('\n\n').slice(1).join('\n\n');
   expect(openCheckpoint(note, chain.keys.map((key) => noteKeyOf(chain.origin, key)))?.checkpoint.origin).toBe(chain.origin);
+});
+
+describe('keys.json', () => {
+  interface Stored { readonly key: string; readonly text: string }
+  const vectors = load<{
+    deployment: string;
+    chainId: string;
+    root: string;
+    segments: Stored[];
+    stores: { name: string; objects: Stored[]; trusted: string[]; foreign: string[]; verdict: string; firstBadSequence: number | null }[];
+  }>('keys');
+
+  test.each(vectors.stores.map((store) => [store.name, store] as const))('%s', async (_, { objects, trusted, foreign, verdict, firstBadSequence }) => {
+    const store = storeOf(new Map([...objects, ...vectors.segments].map(({ key, text }) => [key, Buffer.from(text)])));
+    expect((await readTrust(store))!.keys.map(({ fingerprint }) => fingerprint)).toEqual(trusted);
+    for (const trust of [undefined, { keys: parsePublicKeys(vectors.root) }]) {
+      const report = await verifyChain({ store, chainId: vectors.chainId, ...(trust !== undefined && { trust }) });
+      // A key that nobody vouches for is a finding of the chain here, too.
+      expect(report.verdict).toBe(verdict);
+      expect(report.firstBadSequence ?? null).toBe(firstBadSequence);
+      expect(report.findings.flatMap(({ code, key }) => (code === 'foreign_object' ? [key] : [])).sort()).toEqual(foreign);
+    }
+  });
 });

@@ -16,6 +16,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '#indelible/config.js';
 import type { ConfigInput } from '#indelible/config.js';
 import { LedgerError } from '#indelible/ledger/errors.js';
+import { rotateKey } from '#indelible/rotate.js';
 import { openLedger, startService } from '#indelible/service.js';
 import type { OpenLedger } from '#indelible/service.js';
 import { KmsSigner } from '#indelible/signing/kms.js';
@@ -151,7 +152,7 @@ describe.each([
   ['each segment signed by KMS', 0],
   ['segments signed by a delegated key', 1],
 ])('a ledger with %s', (_, kmsDelegationHours) => {
-  test('is intact to both verifiers, who know the key of KMS alone; one changed byte is found', async () => {
+  test('is intact to both verifiers, who know the key of KMS alone; with another key nothing is believed', async () => {
     const dataDir = folder();
     const replica = await openWith(dataDir, await kms.createKey(), { kmsDelegationHours });
     const { ledger, trust } = replica;
@@ -244,5 +245,46 @@ describe('several replicas', () => {
     expect(report).toMatchObject({ verdict: 'intact', entriesChecked: 180, findings: [] });
     expect(report.trust.keyIds.length).toBeGreaterThan(1);
     expect(await python('chain', '--data-dir', dataDir, '--public-key', Buffer.from(first!.trust.roots[0]!.spki).toString('base64'))).toMatchObject({ code: 0 });
+  });
+});
+
+describe('rotation', () => {
+  test('goes from a local key to KMS and from there to another KMS key, under one pinned root', async () => {
+    const dataDir = folder();
+    const [first, second] = [await kms.createKey(), await kms.createKey()];
+    const settings = { dataDir, kmsRegion: kms.region, kmsEndpoint: kms.endpoint };
+    const steps: readonly (readonly [ConfigInput, string | undefined])[] = [
+      [settings, first],
+      [{ ...settings, signer: 'kms', kmsKeyId: first }, second],
+      [{ ...settings, signer: 'kms', kmsKeyId: second, kmsDelegationHours: 1 }, undefined],
+    ];
+    let root: OpenLedger['trust']['roots'][number] | undefined;
+    // The first writer goes on beside those that come later.
+    let oldest: OpenLedger | undefined;
+    let n = 0;
+    for (const [input, to] of steps) {
+      const replica = await openLedger(loadConfig({}, input), silent);
+      opened.push(replica);
+      oldest ??= replica;
+      root ??= replica.trust.roots[0];
+      for (let i = 0; i < 3; i++) {
+        await replica.ledger.append('trades', [event(n++)]);
+        await oldest.ledger.append('trades', [event(n++)]);
+      }
+      if (to !== undefined) {
+        const { certified, next } = await rotateKey(loadConfig({}, input), to);
+        expect([certified.purpose, next]).toEqual(['rotation', expect.stringContaining(`INDELIBLE_KMS_KEY_ID=${to}`)]);
+        // Repeated, it changes nothing.
+        expect((await rotateKey(loadConfig({}, input), to)).certified.fingerprint).toBe(certified.fingerprint);
+      }
+    }
+    expect(oldest!.trust.keys.map(({ purpose }) => purpose)).toEqual(['root', 'rotation', 'rotation', 'delegated']);
+    const report = await verdict(dataDir, [{ publicKey: root! }]);
+    expect(report).toMatchObject({ verdict: 'intact', entriesChecked: 18, findings: [] });
+    // The root, the first KMS key and the delegated key; the second KMS key certified, and signed no segment.
+    expect(report.trust.keyIds).toHaveLength(3);
+    expect(await python('chain', '--data-dir', dataDir, '--public-key', Buffer.from(root!.spki).toString('base64'))).toMatchObject({ code: 0 });
+    // A KMS key that nobody certified is none of this log.
+    await expect(openLedger(loadConfig({}, { ...settings, signer: 'kms', kmsKeyId: await kms.createKey() }), silent)).rejects.toThrow(/is not a key of this store.*indelible keys rotate/);
   });
 });

@@ -96,6 +96,51 @@ class EcdsaP256Signer:
 
 Signer = Union[Ed25519Signer, EcdsaP256Signer]
 
+CREATED_AT = "2026-11-23T20:00:00.000000Z"
+
+
+def certified_key(
+    by: Signer,
+    key: iv.PublicKey,
+    deployment: str,
+    window: Optional[Tuple[str, str]] = None,
+    certified_by: Optional[str] = None,
+) -> bytes:
+    """A key object with a certificate (§6.1): with a window a delegated key, else one of a rotation."""
+    value = {
+        "algorithm": key.algorithm,
+        "certifiedBy": by.public_key.fingerprint if certified_by is None else certified_by,
+        "createdAt": CREATED_AT,
+        "deployment": deployment,
+        "format": iv.CERTIFIED_KEY_FORMAT,
+        "publicKey": iv.encode_base64(key.spki),
+        "purpose": "rotation" if window is None else "delegated",
+    }
+    if window is not None:
+        value["notBefore"], value["notAfter"] = window
+    signature = by.sign(b"indelible/key/v2\n" + iv.canonical_json(value) + b"\n")
+    return iv.canonical_json({**value, "signature": iv.encode_base64(signature)})
+
+
+def root_key(key: iv.PublicKey) -> bytes:
+    value = {
+        "algorithm": key.algorithm,
+        "createdAt": CREATED_AT,
+        "format": iv.KEY_FORMAT,
+        "publicKey": iv.encode_base64(key.spki),
+    }
+    return iv.canonical_json(value)
+
+
+def rooted_deployment(root: iv.PublicKey, deployment: str) -> bytes:
+    value = {
+        "createdAt": CREATED_AT,
+        "deployment": deployment,
+        "format": iv.DEPLOYMENT_FORMAT_ROOTED,
+        "rootKey": root.fingerprint,
+    }
+    return iv.canonical_json(value)
+
 
 def signature_line(name: str, key_id: bytes, signature: bytes) -> str:
     return f"\u2014 {name} {iv.encode_base64(key_id + signature)}\n"

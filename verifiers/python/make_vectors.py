@@ -18,6 +18,9 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import indelible_verify as iv
 from chain_builder import (
+    certified_key,
+    root_key,
+    rooted_deployment,
     ChainBuilder,
     EcdsaP256Signer,
     Ed25519Signer,
@@ -233,6 +236,107 @@ def judge_bundle(data: bytes) -> Tuple[str, List[str]]:
     findings = iv.Findings()
     iv.check_bundle(io.BytesIO(data), [ED25519.public_key], findings)
     return findings.verdict, sorted(set(findings.codes()))
+
+
+# -- keys.json ---------------------------------------------------------------------------------------
+
+WINDOW = ("2026-11-23T20:50:00.000000Z", "2026-11-24T01:00:00.000000Z")
+
+
+def key_vectors() -> Dict[str, Any]:
+    """Stores whose first segment the root (ECDSA) signed, the second a rotated key, the third a delegated one."""
+    root, second, session = ECDSA.public_key, ED25519.public_key, ED25519_OTHER.public_key
+    chain = ChainBuilder(DEPLOYMENT, "refunds", [ECDSA])
+    for number, signer in enumerate((ECDSA, ED25519, ED25519_OTHER)):
+        chain.signers = [signer]
+        for _ in range(2):
+            n = len(chain.entries)
+            chain.add(small_event(n), f"id-{n}", RECEIVED[n], f"writer{number + 1}")
+        chain.commit()
+
+    def name(key: iv.PublicKey) -> str:
+        return f"keys/{key.fingerprint}.json"
+
+    segments = [(item.key, item.data) for item in chain.segments]
+    own = [("deployment.json", rooted_deployment(root, DEPLOYMENT)), (name(root), root_key(root))]
+    rotation = (name(second), certified_key(ECDSA, second, DEPLOYMENT))
+    delegation = (name(session), certified_key(ED25519, session, DEPLOYMENT, WINDOW))
+    received = chain.entries[5].received_at
+
+    def delegated(window: Tuple[str, str]) -> Tuple[str, bytes]:
+        return (name(session), certified_key(ED25519, session, DEPLOYMENT, window))
+
+    changed = delegation[1].replace(b"01:00:00.000000Z", b"01:00:00.000001Z")
+    cases = [
+        ("rotation-and-delegation", [rotation, delegation], ""),
+        ("window-of-one-moment", [rotation, delegated((received, received))], "both ends are within"),
+        ("no-certificate", [rotation, (name(session), root_key(session))], "deployment.json names another root"),
+        ("key-missing", [rotation], "the delegated key is not stated"),
+        ("window-over", [rotation, delegated((WINDOW[0], "2026-11-23T20:52:59.999998Z"))], "by a microsecond"),
+        ("window-not-begun", [rotation, delegated(("2026-11-24T00:00:00.000001Z", WINDOW[1]))], ""),
+        ("window-changed", [rotation, (name(session), changed)], "no certificate for this window"),
+        (
+            "certified-by-delegated",
+            [
+                (name(second), certified_key(ECDSA, second, DEPLOYMENT, WINDOW)),
+                (name(session), certified_key(ED25519, session, DEPLOYMENT)),
+            ],
+            "a delegated key certifies nothing",
+        ),
+        (
+            "other-deployment",
+            [rotation, (name(session), certified_key(ED25519, session, "elsewhere.example", WINDOW))],
+            "",
+        ),
+        (
+            "signed-by-another",
+            [
+                rotation,
+                (name(session), certified_key(ED25519, session, DEPLOYMENT, WINDOW, certified_by=root.fingerprint)),
+            ],
+            "it names a certifier that did not sign it",
+        ),
+        (
+            "circle",
+            [
+                (name(second), certified_key(ED25519_OTHER, second, DEPLOYMENT)),
+                (name(session), certified_key(ED25519, session, DEPLOYMENT)),
+            ],
+            "two keys that vouch for each other",
+        ),
+    ]
+    result = []
+    for case_name, keys, why in cases:
+        objects = dict([*own, *keys, *segments])
+        with tempfile.TemporaryDirectory() as folder:
+            for key, data in objects.items():
+                path = Path(folder) / "worm" / key
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            store = iv.open_store(Path(folder))
+            pinned = iv.follow_for(chain.origin, [root], store.statements)
+            run = iv.verify_chain(store, chain.chain_id, DEPLOYMENT, pinned)
+        assert [key.spki for key in pinned] == [key.spki for key in store.keys], case_name
+        result.append(
+            {
+                "name": case_name,
+                "why": why,
+                "objects": [{"key": key, "text": data.decode("utf-8")} for key, data in [*own, *keys]],
+                "trusted": [key.fingerprint for key in pinned],
+                "foreign": sorted(item.object for item in store.findings.items if item.code == "foreign_object"),
+                "verdict": run.findings.verdict,
+                "firstBadSequence": run.findings.first_bad,
+            }
+        )
+    assert [item["verdict"] for item in result] == ["intact"] * 2 + ["tampered"] * (len(result) - 2)
+    return {
+        "format": FORMAT,
+        "deployment": DEPLOYMENT,
+        "chainId": chain.chain_id,
+        "root": iv.encode_base64(root.spki),
+        "segments": [{"key": key, "text": data.decode("utf-8")} for key, data in segments],
+        "stores": result,
+    }
 
 
 # -- chain.json --------------------------------------------------------------------------------------
@@ -1138,6 +1242,7 @@ def build_all() -> Dict[str, bytes]:
         "bundle.txt": bundles["valid"][0]["text"].encode("utf-8"),
         "merkle.json": dump(merkle_vectors()),
         "note.json": dump(note_vectors()),
+        "keys.json": dump(key_vectors()),
     }
 
 
