@@ -18,18 +18,18 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import indelible_verify as iv
 from chain_builder import (
-    certified_key,
-    root_key,
-    rooted_deployment,
     ChainBuilder,
     EcdsaP256Signer,
     Ed25519Signer,
     Signer,
     bundle_text,
+    certified_key,
     checkpoint_text,
     consistency_path,
     der_signature,
     inclusion_path,
+    root_key,
+    rooted_deployment,
     sign_note,
     signature_line,
     tree_frontier,

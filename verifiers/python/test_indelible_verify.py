@@ -22,9 +22,13 @@ from chain_builder import (
     ChainBuilder,
     EcdsaP256Signer,
     Ed25519Signer,
+    bundle_text,
+    certified_key,
     consistency_path,
     der_signature,
     inclusion_path,
+    root_key,
+    rooted_deployment,
     sign_note,
     tree_frontier,
     tree_root,
@@ -486,6 +490,42 @@ class CommandTest(unittest.TestCase):
         )
         self.assertEqual(report["chains"][0]["root"], tree_root(self.chain.leaves()).hex())
         self.assertEqual(report["chains"][0]["lastEntryHash"], self.chain.entries[-1].entry_hash.hex())
+
+    def test_a_root_vouches_for_a_delegated_key_by_its_certificate(self) -> None:
+        chain = build_small_chain("sessions", [ED25519_OTHER], [3, 5, 1])
+        session, last = ED25519_OTHER.public_key, chain.entries[-1].received_at
+        early = ("2026-11-23T00:00:00.000000Z", "2026-11-23T20:52:08.000000Z")
+        for window, ok in (((early[0], last), True), (early, False)):
+            certificate = certified_key(ED25519, session, DEPLOYMENT, window)
+            file = self.keep("certificate.json", certificate)
+            receipt = self.keep("receipt.json", chain.receipt(8))
+            code, report = self.run_command("receipt", receipt, "--public-key", self.key, "--certificate", file)
+            self.assertEqual((code == 0, report["verdict"] == "intact"), (ok, ok))
+            self.assertEqual(self.run_command("receipt", receipt, "--public-key", file)[0] == 0, ok)
+            header, payloads, manifest = chain.bundle_parts(2, 8)
+            header["publicKeys"] = [ED25519.public_key.describe(), json.loads(certificate)]
+            bundle = self.keep("bundle.txt", bundle_text(header, payloads, manifest))
+            self.assertEqual(self.run_command("bundle", bundle, "--public-key", self.key)[0] == 0, ok)
+            self.assertEqual(self.run_command("bundle", bundle)[0] == 0, ok)
+            # Without the certificate, or with another's, it is not signed by a key that counts.
+            self.assertEqual(self.run_command("receipt", receipt, "--public-key", self.key)[0], 2)
+            other = iv.encode_base64(ECDSA.public_key.spki)
+            self.assertEqual(self.run_command("bundle", bundle, "--public-key", other)[0], 2)
+            mark = self.keep("mark.txt", chain.mark(9))
+            code, _ = self.run_command("checkpoint", mark, "--public-key", self.key, "--certificate", file)
+            self.assertEqual(code, 2, "a delegated key signs no marks")
+
+    def test_a_key_slipped_into_the_store_is_named(self) -> None:
+        root, stray = ED25519.public_key, ECDSA.public_key
+        objects = {
+            "deployment.json": rooted_deployment(root, DEPLOYMENT),
+            f"keys/{stray.fingerprint}.json": root_key(stray),
+        }
+        write_objects(self.folder, objects)
+        for arguments in ((), ("--public-key", self.key)):
+            code, report = self.verify(*arguments)
+            self.assertEqual((code, self.codes(report)), (2, ["foreign_object"]))
+            self.assertEqual(report["findings"][0]["object"], f"keys/{stray.fingerprint}.json")
 
     def test_keys_in_all_their_forms(self) -> None:
         spki = ED25519.public_key.spki
