@@ -70,7 +70,7 @@ describe('a verification that knows the root key alone', () => {
   });
 
   test.each([['before', TOO_EARLY], ['after', TOO_LATE]] as const)('believes no segment of a delegated key that ends %s its time', async (_, window) => {
-    const report = await verify(storeWith([...first, ...rest(session)], [session, delegated(root, session, ...window)]));
+    const report = await verify(storeWith([...first, ...rest(session)], [session, delegated(root, session, window[0], window[1])]));
     expect(report.verdict).toBe('tampered');
     expect(report.findings[0]).toMatchObject({ code: 'signature_invalid', sequence: 6, detail: expect.stringMatching(/was delegated from/) as string });
   });
