@@ -170,6 +170,7 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
       log[halted ? 'error' : 'warn']({ chainId, err: error }, halted ? 'chain halted' : 'commit trouble');
     },
     cutOff: (chainId) => replica?.cutOff(chainId),
+    witness: (chainId) => replica?.replicaHead(chainId) ?? Promise.resolve(undefined),
     readThrough: (reader) => (second === undefined ? reader : new FallbackReader(reader, new SegmentReader(second.store, trust), (segment, cause) => {
       metrics?.fallback();
       log.error({ chainId: segment.chainId, key: segment.key, err: cause }, 'read from the second bucket');

@@ -70,6 +70,8 @@ export interface SequencerContext {
   readonly host: Host;
   readonly writerId: string;
   readonly limits: SequencerLimits;
+  /** Where another fault domain says that the chain stands at least; `undefined`: it says nothing. Never throws. */
+  witness?(chainId: string): Promise<{ readonly size: number } | undefined>;
   retention(): Retention;
   /** Told of each segment as it becomes part of the chain, own or adopted, in order. */
   onCommitted(segment: Segment, own: boolean): void;
@@ -490,6 +492,7 @@ export class Sequencer {
     const { store, trust, index } = this.#context;
     // Read before the store: processes that share a view add to it only what the store already has.
     const through = index.through(this.chainId);
+    const seen = await this.#context.witness?.(this.chainId);
     const found = await findHead(store, this.chainId, trust);
     for (const finding of found.odd) this.#context.onFinding(finding);
     // A writer that crashed may have linked the last object without making it durable.
@@ -500,6 +503,13 @@ export class Sequencer {
         this.chainId,
         segmentKey(this.chainId, found.head.size),
         `truncated_tail: this replica has indexed ${through.size} entries, the store holds ${found.head.size}; if the store is another one on purpose, delete the view`,
+      );
+    }
+    if (seen !== undefined && seen.size > found.head.size) {
+      throw new ChainHaltedError(
+        this.chainId,
+        segmentKey(this.chainId, found.head.size),
+        `truncated_tail: the second bucket holds ${seen.size} entries, the first ${found.head.size} (docs/replica.md)`,
       );
     }
     if (!(await this.#isSameHistory(found.head, through))) await index.forget(this.chainId);
