@@ -70,4 +70,9 @@ export interface SearchPage {
   readonly next?: string;
   /** chainId → number of leading entries indexed, for each chain the query can touch. */
   readonly completeThrough: Readonly<Record<string, number>>;
+  /**
+   * chainId → how many of those entries the index would not take, so that a search can not find them. Only
+   * chains that have any; absent if none has.
+   */
+  readonly setAside?: Readonly<Record<string, number>>;
 }

@@ -1,0 +1,171 @@
+/**
+ * What is kept beside an index: for each chain, how many of its leading entries are dealt with, and the documents the
+ * index would not take. Both name the index by its UUID, which a deleted and re-created index does not share:
+ * so neither can speak of another one than it was written for.
+ */
+import type { Client, estypes } from '@elastic/elasticsearch';
+import { asking, errorTypeOf, statusOf } from './elasticsearch-client.js';
+import type { SearchDocument } from './search-index.js';
+
+export interface ChainProgress {
+  /** Leading entries that are in the index, or set aside. */
+  readonly through: number;
+  /** Of these, how many are set aside. */
+  readonly setAside: number;
+}
+
+export interface SetAside {
+  readonly document: Pick<SearchDocument, 'chainId' | 'sequence' | 'entryId' | 'receivedAt'>;
+  readonly reason: string;
+}
+
+const NONE: ChainProgress = { through: 0, setAside: 0 };
+const PAGE = 1_000;
+
+const keyword = { type: 'keyword' } as const;
+const PROGRESS = { index_uuid: keyword, chain_id: keyword, through: { type: 'long' }, set_aside: { type: 'long' } } as const;
+const REJECTED = {
+  index_uuid: keyword,
+  chain_id: keyword,
+  sequence: { type: 'long' },
+  entry_id: keyword,
+  received_at: { type: 'date', ignore_malformed: true },
+  rejected_at: { type: 'date' },
+  reason: { type: 'keyword', index: false, doc_values: false },
+} as const;
+
+export class IndexProgress {
+  readonly #client: Client;
+  /** Aliases: what is written needs one, so that a deleted index is not made anew by a write. */
+  readonly #progress: string;
+  readonly #rejected: string;
+
+  constructor(client: Client, alias: string) {
+    this.#client = client;
+    this.#progress = `${alias}-progress`;
+    this.#rejected = `${alias}-rejected`;
+  }
+
+  /** Makes what is not there yet. */
+  async ensure(): Promise<void> {
+    for (const [alias, properties] of [[this.#progress, PROGRESS], [this.#rejected, REJECTED]] as const) {
+      await createIndex(this.#client, { index: `${alias}-1`, aliases: { [alias]: {} }, mappings: { dynamic: 'strict', properties }, settings: SETTINGS });
+    }
+  }
+
+  async progress(uuid: string, chainId: string): Promise<ChainProgress> {
+    const found = await orMissing(undefined, () =>
+      this.#client.get<Record<string, unknown>>({ index: this.#progress, id: `${uuid}/${chainId}` }),
+    );
+    return progressOf(found?._source);
+  }
+
+  /** Of every chain. Visible to all as soon as `record` returned. */
+  async allProgress(uuid: string): Promise<Map<string, ChainProgress>> {
+    const all = new Map<string, ChainProgress>();
+    for (let after: estypes.SortResults | undefined; ; ) {
+      const page = await orMissing(undefined, () =>
+        this.#client.search<Record<string, unknown>>({
+          index: this.#progress,
+          query: { term: { index_uuid: uuid } },
+          sort: [{ chain_id: 'asc' }],
+          size: PAGE,
+          track_total_hits: false,
+          allow_partial_search_results: false,
+          ...(after !== undefined && { search_after: after }),
+        }),
+      );
+      const hits = page?.hits.hits ?? [];
+      for (const { _source } of hits) all.set(String(_source?.['chain_id']), progressOf(_source));
+      after = hits.at(-1)?.sort;
+      if (hits.length < PAGE) return all;
+    }
+  }
+
+  async record(uuid: string, chainId: string, { through, setAside }: ChainProgress): Promise<void> {
+    await asking('writing the progress of the index', () =>
+      this.#client.index({
+        index: this.#progress,
+        require_alias: true,
+        id: `${uuid}/${chainId}`,
+        document: { index_uuid: uuid, chain_id: chainId, through, set_aside: setAside },
+        refresh: true,
+      }),
+    );
+  }
+
+  /** Before progress is recorded beyond them: so none is passed over without a trace. */
+  async setAside(uuid: string, rejected: readonly SetAside[], now: string): Promise<void> {
+    if (rejected.length === 0) return;
+    const answer = await asking('setting documents aside', () =>
+      this.#client.bulk({
+        index: this.#rejected,
+        require_alias: true,
+        refresh: true,
+        operations: rejected.flatMap(({ document: { chainId, sequence, entryId, receivedAt }, reason }) => [
+          { index: { _id: rejectedId(uuid, chainId, sequence) } },
+          { index_uuid: uuid, chain_id: chainId, sequence, entry_id: entryId, received_at: receivedAt, rejected_at: now, reason },
+        ]),
+      }),
+    );
+    if (answer.errors) throw new Error('setting documents aside: Elasticsearch did not take all of them');
+  }
+
+  /** They are in the index after all. */
+  async takeBack(uuid: string, chainId: string, sequences: readonly number[]): Promise<void> {
+    if (sequences.length === 0) return;
+    const operations = sequences.map((sequence) => ({ delete: { _id: rejectedId(uuid, chainId, sequence) } }));
+    await asking('taking documents back', () => this.#client.bulk({ index: this.#rejected, require_alias: true, refresh: true, operations }));
+  }
+
+  /** How many of the chain's first `size` entries are set aside; without a chain, how many there are at all. */
+  async countSetAside(uuid: string, chainId?: string, size?: number): Promise<number> {
+    const filter: estypes.QueryDslQueryContainer[] = [{ term: { index_uuid: uuid } }];
+    if (chainId !== undefined) filter.push({ term: { chain_id: chainId } });
+    if (size !== undefined) filter.push({ range: { sequence: { lt: size } } });
+    return (await orMissing(undefined, () => this.#client.count({ index: this.#rejected, query: { bool: { filter } } })))?.count ?? 0;
+  }
+
+  /** Forgets an index that is gone. */
+  async drop(uuid: string): Promise<void> {
+    for (const index of [this.#progress, this.#rejected]) {
+      for (;;) {
+        const page = await orMissing(undefined, () => this.#client.search({ index, query: { term: { index_uuid: uuid } }, size: PAGE, _source: false }));
+        const operations = (page?.hits.hits ?? []).map(({ _id }) => ({ delete: { _id: _id ?? '' } }));
+        if (operations.length === 0) break;
+        await asking('tidying up', () => this.#client.bulk({ index, require_alias: true, refresh: true, operations }));
+      }
+    }
+  }
+}
+
+/** One copy where there is another node; nothing else an operator could not set by an index template. */
+const SETTINGS = { auto_expand_replicas: '0-1' } as const;
+
+/** Makes the index; one that is there already is left as it is. */
+export async function createIndex(client: Client, request: estypes.IndicesCreateRequest): Promise<void> {
+  try {
+    await asking('making the index', () => client.indices.create(request));
+  } catch (error) {
+    if (errorTypeOf(error) !== 'resource_already_exists_exception') throw error;
+  }
+}
+
+/** What the call gives, or `missing` if there is no such thing. */
+export async function orMissing<T, M>(missing: M, call: () => Promise<T>): Promise<T | M> {
+  try {
+    return await asking('reading the index', call);
+  } catch (error) {
+    if (statusOf(error) === 404) return missing;
+    throw error;
+  }
+}
+
+function rejectedId(uuid: string, chainId: string, sequence: number): string {
+  return `${uuid}/${chainId}:${sequence}`;
+}
+
+function progressOf(source: Readonly<Record<string, unknown>> | undefined): ChainProgress {
+  const { through, set_aside: setAside } = source ?? {};
+  return typeof through === 'number' && typeof setAside === 'number' ? { through, setAside } : NONE;
+}
