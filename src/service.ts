@@ -25,9 +25,11 @@ import type { ChainTrust } from './ledger/trust.js';
 import { FallbackReader } from './replica/fallback-reader.js';
 import { replicaConfigOf, trySecond } from './replica/open.js';
 import { Replica } from './replica/replica.js';
-import type { SearchIndex } from './search/search-index.js';
-import { SqliteSearchIndex } from './search/sqlite.js';
 import { stateKey } from './ledger/certify.js';
+import { ReconciliationJobs } from './reconcile/jobs.js';
+import type { SearchIndex } from './search/search-index.js';
+import { openSearch } from './search-service.js';
+import type { SearchParts, SearchWork } from './search-service.js';
 import { LocalKeySigner } from './signing/local-key.js';
 import type { Signer } from './signing/signer.js';
 import { boundCalls } from './storage/bounded.js';
@@ -52,6 +54,7 @@ export interface OpenLedger {
   readonly ledger: Ledger;
   readonly writerId: string;
   readonly search: SearchIndex;
+  readonly searchParts: SearchParts;
   readonly view: ViewWriter;
   readonly index: ViewIndex;
   /** The second bucket, if there is one. */
@@ -145,6 +148,7 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
     onRefused: (refused) => log.error({ refused }, 'an object below keys/ is not a key of this log, and is not believed'),
   });
   const signer = config.signer === 'kms' && config.kmsDelegationHours > 0 ? await delegate(config, log, bounded, trust, key) : key;
+  const searchParts = await openSearch(config, view, log);
   const index = new ViewIndex(view, randomInt(2 ** 32));
   // A command without metrics is gone before anything is copied: the second bucket is the service's.
   const second = metrics === undefined ? undefined : await openSecond(config, log, store);
@@ -188,7 +192,8 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
     view,
     index,
     replica,
-    search: new SqliteSearchIndex(() => view.view),
+    search: searchParts.index,
+    searchParts,
     async close() {
       let cancel = (): void => undefined;
       const giveUp = new Promise<void>((resolve) => {
@@ -199,6 +204,7 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
       await replica?.close();
       await second?.store.close();
       signer.close?.();
+      await searchParts.close();
       await view.close();
       await store.close();
     },
@@ -300,7 +306,11 @@ export async function startService(config: Config, log: Logger): Promise<Service
       trust,
       hashes: (chainId) => opened.index.hashes(chainId),
     });
+    const searchWork = opened.searchParts.follow(ledger);
+    const reconciliations = new ReconciliationJobs({ ledger, host: systemHost, copies: [opened.searchParts.copy(opened)] });
     metrics.observe({
+      searchLag: () => searchWork.lag,
+      searchSetAside: () => searchWork.setAside,
       queuedEntries: () => [...ledger.open()].reduce((sum, chain) => sum + chain.queuedEntries, 0),
       viewLag: () => view.backlog,
       replicaLag: () => opened.replica?.lag ?? 0,
@@ -314,10 +324,11 @@ export async function startService(config: Config, log: Logger): Promise<Service
       verification: verifications,
       exports,
       replica: opened.replica,
+      reconciliation: reconciliations,
       metrics,
       log,
       version: packageVersion(),
-      readiness: () => Promise.resolve(readinessOf(opened)),
+      readiness: () => Promise.resolve(readinessOf(opened, searchWork)),
     });
     const { port } = await http.listen(config.port, config.host);
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
@@ -328,7 +339,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
       async close() {
         // First the answers: what was accepted is committed while its callers still listen.
         await http.close(config.shutdownMs);
-        await Promise.all([verifications.close(), exports.close()]);
+        await Promise.all([verifications.close(), exports.close(), reconciliations.close(), searchWork.close()]);
         await opened.close();
       },
     };
@@ -338,7 +349,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
   }
 }
 
-function readinessOf({ ledger, view, replica }: OpenLedger): Readiness {
+function readinessOf({ ledger, view, replica }: OpenLedger, { check: search }: SearchWork): Readiness {
   const unsettled = [...ledger.open()].filter((chain) => chain.unsettled).map((chain) => chain.chainId);
   const behind = [...ledger.open()].filter((chain) => chain.head !== undefined && !chain.indexed).map((chain) => chain.chainId);
   const second = replica?.check();
@@ -348,6 +359,7 @@ function readinessOf({ ledger, view, replica }: OpenLedger): Readiness {
       unsettled.length === 0
         ? { name: 'store', status: 'ok' }
         : { name: 'store', status: 'failed', detail: `commits of ${unsettled.length} chains can not be settled` },
+      ...(search === undefined ? [] : [search]),
       view.failure === undefined && behind.length === 0
         ? { name: 'view', status: 'ok' }
         : { name: 'view', status: 'degraded', detail: view.failure?.message ?? `the index of ${behind.length} chains is being built` },

@@ -132,6 +132,8 @@ export class EmbeddedClient implements LedgerClient {
   /** Waits until the view holds what the store has: a folder has nobody else who keeps it up. */
   async search(query: SearchQuery): Promise<SearchPage> {
     const { ledger, search } = await this.#opened();
+    // Elasticsearch is fed by the service.
+    if (search.kind !== 'sqlite') return search.search(query);
     const deadline = performance.now() + INDEX_WAIT_MS;
     const chainIds: string[] = [];
     if (query.chainId === undefined) for await (const chainId of ledger.reader.chains()) chainIds.push(chainId);

@@ -5,6 +5,7 @@ import type { Authenticator } from '../access/authenticator.js';
 import type { Finding, Verdict } from '../core/findings.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { ChainTrust } from '../ledger/trust.js';
+import type { ReconciliationJob, ReconciliationRequest } from '../reconcile/jobs.js';
 import type { SearchIndex } from '../search/search-index.js';
 import type { Metrics } from './metrics.js';
 
@@ -17,6 +18,7 @@ export interface HttpDeps {
   readonly exports: ExportService;
   /** Absent without a second bucket. */
   readonly replica?: ReplicaService | undefined;
+  readonly reconciliation: ReconciliationService;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** Of the service, for `/openapi.json`. */
@@ -144,4 +146,10 @@ export interface ExportFile {
   readonly fileName: string;
   readonly bytes: number;
   readonly stream: Readable;
+}
+
+export interface ReconciliationService {
+  /** Starts a job. @throws TooManyJobsError */
+  start(request: ReconciliationRequest): ReconciliationJob;
+  get(id: string): ReconciliationJob | undefined;
 }

@@ -22,6 +22,10 @@ export interface Gauges {
   readonly replicaLag: () => number;
   /** What stands between the two buckets that should not. */
   readonly replicaDifferences: () => number;
+  /** Entries that are committed and not known to be in the search index, where that is not the view. */
+  readonly searchLag: () => number;
+  /** Documents that the search index would not take. */
+  readonly searchSetAside: () => number;
 }
 
 export class Metrics {
@@ -39,6 +43,8 @@ export class Metrics {
     if (options.process ?? true) collectDefaultMetrics({ register: this.registry });
     this.#gauge('indelible_queued_entries', 'Entries that wait to be committed', 'queuedEntries');
     this.#gauge('indelible_view_lag_entries', 'Entries that are committed and not yet in the local view', 'viewLag');
+    this.#gauge('indelible_search_lag_entries', 'Entries that are committed and not known to be in Elasticsearch', 'searchLag');
+    this.#gauge('indelible_search_set_aside_documents', 'Documents that Elasticsearch would not take', 'searchSetAside');
     this.#gauge('indelible_open_streams', 'Clients that follow a chain', 'openStreams');
     this.#gauge('indelible_replica_lag_entries', 'Entries that are committed and not known to be in the second bucket', 'replicaLag');
     this.#gauge('indelible_replica_differences', 'Chains and kinds in which the two buckets differ', 'replicaDifferences');

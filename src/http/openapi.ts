@@ -9,6 +9,7 @@ import type { Parameter } from './parameters.js';
 import { PROBLEMS, problemKind } from './problem-codes.js';
 import type { ProblemCode } from './problem-codes.js';
 import { proofSchemas } from './proofs.js';
+import { reconciliationSchemas } from './reconciliations.js';
 import { defineRoute } from './route.js';
 import type { Answer, Route } from './route.js';
 import { objectOf, ref } from './schemas.js';
@@ -83,6 +84,7 @@ export function openapiDocument(routes: readonly Route[], version: string): Json
         ...verificationSchemas,
         ...searchSchemas,
         ...exportSchemas,
+        ...reconciliationSchemas,
         ...chainSchemas,
         ...operationSchemas,
         Problem: problemSchema,

@@ -54,6 +54,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof SearchQueryError) return new Problem('query_parameter_invalid', error.message, { field: error.field, rule: error.message, cause: error });
   if (error instanceof TooManyJobsError) return new Problem('too_many_jobs', error.message, { cause: error });
   if (isNamed(error, 'ViewError')) return new Problem('search_unavailable', 'the local view does not answer', { cause: error });
+  if (isNamed(error, 'SearchIndexError')) return new Problem('search_unavailable', 'the search index does not answer as it should', { cause: error });
   return new Problem('internal_error', 'the failure is in the log under this request id', { cause: error });
 }
 

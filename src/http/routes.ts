@@ -6,6 +6,7 @@ import { exportRoutes } from './exports.js';
 import { openapiRoute } from './openapi.js';
 import { operationRoutes } from './operations.js';
 import { proofRoutes } from './proofs.js';
+import { reconciliationRoutes } from './reconciliations.js';
 import type { Route } from './route.js';
 import { searchRoute } from './search.js';
 import type { StreamHub } from './stream-hub.js';
@@ -22,6 +23,7 @@ export function createRoutes(appends: AppendHandlers, streams: StreamHub, versio
     ...verificationRoutes,
     searchRoute,
     ...exportRoutes,
+    ...reconciliationRoutes,
     chainsRoute,
     ...operationRoutes,
   ];

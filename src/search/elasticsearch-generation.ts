@@ -6,7 +6,7 @@ import type { Client, estypes } from '@elastic/elasticsearch';
 import { isChainId } from '../core/chain.js';
 import type { Host } from '../ledger/host.js';
 import { formatMicros } from '../ledger/host.js';
-import { BulkWriter } from './elasticsearch-bulk.js';
+import type { BulkWriter } from './elasticsearch-bulk.js';
 import { asking, SEARCH_TIMEOUT_MS, SearchIndexError } from './elasticsearch-client.js';
 import { CHAIN_ID, decode, documentId, encode, holds, SEQUENCE } from './elasticsearch-documents.js';
 import type { Source } from './elasticsearch-documents.js';
@@ -140,10 +140,10 @@ export class Generation {
         : new Map([[query.chainId, isChainId(query.chainId) ? await this.progress.progress(this.uuid, query.chainId) : { through: 0, setAside: 0 }]]);
     const request = searchRequest(checked);
     const found: SearchDocument[] = [];
-    let hits: readonly estypes.SearchHit<unknown>[] = [];
+    let hits: readonly estypes.SearchHit[] = [];
     if (request !== undefined) {
       const answer = await asking('searching', () =>
-        this.#client.search<unknown>({ index: this.name, timeout: `${SEARCH_TIMEOUT_MS}ms`, ...request }, { requestTimeout: SEARCH_TIMEOUT_MS }),
+        this.#client.search({ index: this.name, timeout: `${SEARCH_TIMEOUT_MS}ms`, ...request }, { requestTimeout: SEARCH_TIMEOUT_MS }),
       );
       if (answer.timed_out) throw new SearchIndexError('searching: Elasticsearch did not finish in time');
       ({ hits } = answer.hits);
@@ -214,8 +214,8 @@ export class Generation {
     }
   }
 
-  /** Puts documents as they should be, whatever is there. */
-  async replace(documents: readonly SearchDocument[]): Promise<void> {
+  /** Puts documents as they should be, whatever is there. Gives how many the index took. */
+  async replace(documents: readonly SearchDocument[]): Promise<number> {
     const { rejected } = await this.#writer.write('index', this.writeAlias, documents.map(bulkDocument));
     const refused = new Set(rejected.map(({ at }) => at));
     await this.#setAside(rejected.map(({ at, reason }) => ({ document: documents[at] as SearchDocument, reason })));
@@ -223,6 +223,7 @@ export class Generation {
       await this.progress.takeBack(this.uuid, chainId, taken.map(({ sequence }) => sequence));
     }
     await this.refresh();
+    return documents.length - refused.size;
   }
 
   /** Removes documents that should not be there. */

@@ -12,6 +12,8 @@ import { loadConfig } from '#indelible/config.js';
 import type { HttpDeps, HttpLimits } from '#indelible/http/deps.js';
 import { Metrics } from '#indelible/http/metrics.js';
 import { ExportJobs } from '#indelible/evidence/exports.js';
+import { systemHost } from '#indelible/ledger/host.js';
+import { ReconciliationJobs } from '#indelible/reconcile/jobs.js';
 import { VerificationJobs } from '#indelible/verification/jobs.js';
 import { createHttpServer } from '#indelible/http/server.js';
 import type { HttpServer } from '#indelible/http/server.js';
@@ -80,6 +82,7 @@ export class TestServer {
       access: tokens,
       verification: jobs.verifications,
       exports: jobs.exports,
+      reconciliation: jobs.reconciliations,
       metrics,
       log,
       version: '0.0.0-test',
@@ -151,6 +154,7 @@ export class TestServer {
     await this.http.close(1_000);
     await this.jobs.verifications.close();
     await this.jobs.exports.close();
+    await this.jobs.reconciliations.close();
     await this.opened.close();
     await rm(this.dataDir, { recursive: true, force: true });
   }
@@ -159,6 +163,7 @@ export class TestServer {
 interface Jobs {
   readonly verifications: VerificationJobs;
   readonly exports: ExportJobs;
+  readonly reconciliations: ReconciliationJobs;
 }
 
 async function openJobs(opened: OpenLedger, dataDir: string, limits: JobLimits = {}): Promise<Jobs> {
@@ -167,6 +172,7 @@ async function openJobs(opened: OpenLedger, dataDir: string, limits: JobLimits =
   return {
     verifications: new VerificationJobs({ store, trust: { keys, deployment: trust.deployment }, ...limits }),
     exports: await ExportJobs.open({ folder: join(dataPaths(dataDir).exports, 'test'), store, trust, hashes: (chainId) => index.hashes(chainId), ...limits }),
+    reconciliations: new ReconciliationJobs({ ledger: opened.ledger, host: systemHost, copies: [opened.searchParts.copy(opened)] }, limits),
   };
 }
 

@@ -1,0 +1,57 @@
+/** What a reconciliation compares with the log: copies of it, in whatever form each keeps its entries. */
+
+/** One thing that a copy holds of a chain. */
+export interface CopyItem {
+  /** Of which entry it claims to be; `undefined` if it does not say. */
+  readonly sequence: number | undefined;
+  /** Where it lies, for a person who looks for it, and for `remove`. */
+  readonly id: string;
+  /** The sequence of the entry whose copy has to lie there; `undefined` if none has. */
+  readonly place: number | undefined;
+  /** Whether it says what the entry says. */
+  agrees(payload: string): boolean;
+}
+
+export interface EntryToPut {
+  readonly sequence: number;
+  readonly payload: string;
+}
+
+export interface CopyRepair {
+  /** Puts entries where they belong, whatever is there. Gives how many the copy took. */
+  put(chainId: string, entries: readonly EntryToPut[]): Promise<number>;
+  /** Takes away what should not be there. */
+  remove(chainId: string | undefined, ids: readonly string[]): Promise<void>;
+  /** All repairs of the chain are done; it has `size` entries. */
+  settle(chainId: string, size: number): Promise<void>;
+}
+
+export interface ReconciledCopy {
+  readonly name: 'index' | 'mirror';
+  /** Leading entries of the chain that the copy says it holds; what comes later is behind, not missing. */
+  through?(chainId: string): Promise<number>;
+  /** All it holds of the chain, each sequence not before those that it follows. */
+  items(chainId: string): AsyncIterable<CopyItem>;
+  /** What it holds of none of the chains. */
+  strays?(known: readonly string[]): AsyncIterable<CopyItem>;
+  /** Without it, differences are reported and stay. */
+  readonly repair?: CopyRepair;
+}
+
+/** What a reconciliation needs of the mirror: its entries of a chain as they come, to where it ends now. */
+export interface MirrorReader {
+  entries(chainId: string): AsyncIterable<{ readonly sequence: number; readonly payload: string }>;
+}
+
+/** The mirror as a copy. It fills itself from the log, so there is nothing to repair here. */
+export function mirrorCopy(mirror: MirrorReader): ReconciledCopy {
+  return {
+    name: 'mirror',
+    // Without `through`: what it lacks at its end can not be told from what was cut off.
+    async *items(chainId) {
+      for await (const { sequence, payload } of mirror.entries(chainId)) {
+        yield { sequence, id: `${chainId}:${sequence}`, place: sequence, agrees: (expected) => expected === payload };
+      }
+    },
+  };
+}
