@@ -73,7 +73,7 @@ function searchOfView(view: ViewWriter): SearchParts {
   const index = new SqliteSearchIndex(() => view.view);
   return {
     index,
-    copy: ({ ledger, index: entries }) => viewCopy({ view: () => view.view, ledger, forget: (chainId) => entries.forget(chainId) }),
+    copy: ({ ledger, index: entries }) => viewCopy({ view: () => view.view, ledger, index: entries }),
     rebuild: (ledger, onProgress) => rebuildView(view, ledger, onProgress),
     follow: () => ({ wake: () => undefined, lag: 0, setAside: 0, check: undefined, close: () => Promise.resolve() }),
     close: () => index.close(),

@@ -6,7 +6,7 @@ import { requireLedger } from './embedded-client.js';
 /** @throws CliError where there is no ledger; what `openLedger` throws */
 export async function openExisting(dataDir: string | undefined): Promise<OpenLedger> {
   const config = loadConfig(process.env, dataDir === undefined ? {} : { dataDir });
-  if (config.store === 'filesystem') requireLedger(config.dataDir);
+  if (config.store === 'filesystem') requireLedger(config);
   const [{ openLedger }, { pino }] = await Promise.all([import('../service.js'), import('pino')]);
   // What goes wrong reaches the person as the command's error; the log is for who asks for it.
   const level = process.env['INDELIBLE_LOG_LEVEL'] === undefined ? 'silent' : config.logLevel;

@@ -594,7 +594,7 @@ function results(items: readonly PendingItem[]): AppendedEntry[] {
   return items.map((item) => item.result as AppendedEntry);
 }
 
-function indexed(segment: Segment, entryIds?: readonly string[]): Parameters<EntryIndex['add']>[0] {
+export function indexed(segment: Segment, entryIds?: readonly string[]): Parameters<EntryIndex['add']>[0] {
   const { chainId, firstSequence, payloads, leafHashes, prevHash, head } = segment;
   return {
     chainId,

@@ -1,6 +1,8 @@
 /** The two search indexes as copies that a reconciliation can read and put right. */
 import { isDeepStrictEqual } from 'node:util';
+import type { EntryIndex } from '../ledger/entry-index.js';
 import type { Ledger } from '../ledger/ledger.js';
+import { indexed } from '../ledger/sequencer.js';
 import type { ElasticsearchIndex } from '../search/elasticsearch.js';
 import { documentId, holds } from '../search/elasticsearch-documents.js';
 import type { StoredDocument } from '../search/elasticsearch-generation.js';
@@ -21,7 +23,8 @@ export function elasticsearchCopy(index: ElasticsearchIndex): ReconciledCopy {
   }
   return {
     name: 'index',
-    through: (chainId) => index.through(chainId),
+    // Not `index.through`, which falls back to the first hole: the holes are what is looked for.
+    through: (chainId) => index.recorded(chainId),
     items: (chainId) => items(chainId),
     strays: (known) => items(undefined, known),
     repair: {
@@ -46,23 +49,22 @@ function placeOf(chainId: string, id: string): number | undefined {
 
 const PAGE = 500;
 const POLL_MS = 20;
-const REBUILD_WAIT_MS = 3_600_000;
+const STALLED_MS = 120_000;
 
 export interface ViewCopyOptions {
   readonly view: () => View;
   readonly ledger: Ledger;
-  /** Drops the view, so that it is made anew from the store. */
-  readonly forget: (chainId: string) => Promise<void>;
+  readonly index: EntryIndex;
 }
 
 /**
  * The local view. It is put right by making it anew: what is wrong in one place is no reason to believe the rest.
  */
-export function viewCopy({ view, ledger, forget }: ViewCopyOptions): ReconciledCopy {
+export function viewCopy({ view, ledger, index }: ViewCopyOptions): ReconciledCopy {
   return {
     name: 'index',
     async through(chainId) {
-      // Asking for the chain makes the ledger feed a view that lacks some of it.
+      // The first time, asking for the chain makes the ledger feed a view that lacks some of it.
       await ledger.chain(chainId);
       return view().indexed(chainId);
     },
@@ -80,14 +82,33 @@ export function viewCopy({ view, ledger, forget }: ViewCopyOptions): ReconciledC
     repair: {
       put: (_chainId, entries) => Promise.resolve(entries.length),
       remove: () => Promise.resolve(),
-      async settle(chainId, size) {
-        await forget(chainId);
-        const deadline = performance.now() + REBUILD_WAIT_MS;
-        await ledger.chain(chainId);
-        while (view().indexed(chainId) < size && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      async settle(chainId) {
+        await index.forget(chainId);
+        // All of it is gone with the file; the ledger itself feeds a chain only when it grows.
+        for await (const id of ledger.reader.chains()) await feed(id);
       },
     },
   };
+
+  async function feed(chainId: string): Promise<void> {
+    const { head } = await ledger.chain(chainId);
+    for (let size = index.through(chainId).size; size < head.size; size = index.through(chainId).size) {
+      const segment = await ledger.reader.covering(chainId, size);
+      if (segment === undefined) throw new Error(`chain ${chainId}: no object holds sequence ${size}, though the chain has ${head.size} entries`);
+      index.add(indexed(segment));
+      if (index.through(chainId).size <= size) throw new Error(`chain ${chainId}: the view can not be written; it stays at ${size}`);
+      await index.caughtUp();
+    }
+    // Documents become searchable after the rest.
+    let through = -1;
+    for (let since = performance.now(); through < head.size; ) {
+      const now = view().indexed(chainId);
+      if (now > through) since = performance.now();
+      if (performance.now() - since > STALLED_MS) throw new Error(`the view of chain ${chainId} has come to a stand at entry ${now} of ${head.size}`);
+      through = now;
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
 }
 
 /** Documents of the sequences `from` … `from + PAGE − 1` that are there; `undefined` behind the last. */

@@ -53,6 +53,8 @@ export class BulkWriter {
   readonly #host: Host;
   /** Actions in one request now; it halves when Elasticsearch has enough, and grows again with what it takes. */
   #size = MAX_ACTIONS;
+  /** Of one request; less after one was too large, for good: that does not depend on how busy the server is. */
+  #bytes = MAX_BYTES;
   #inFlight = 0;
   readonly #waiting: (() => void)[] = [];
 
@@ -102,7 +104,7 @@ export class BulkWriter {
     let count = 0;
     while (count < queue.length && count < this.#size) {
       bytes += (queue[count] as Action).bytes;
-      if (count > 0 && bytes > MAX_BYTES) break;
+      if (count > 0 && bytes > this.#bytes) break;
       count++;
     }
     return queue.splice(0, count);
@@ -126,6 +128,7 @@ export class BulkWriter {
       const status = statusOf(error);
       if (status === 429) return [...batch];
       if (status !== 413) throw error;
+      this.#bytes = Math.max(1, Math.floor(batch.reduce((sum, { bytes }) => sum + bytes, 0) / 2));
       if (batch.length > 1) return [...batch];
       for (const { at } of batch) rejected.push({ at, reason: 'Elasticsearch answered 413: the document is too large for it' });
       return [];

@@ -71,7 +71,7 @@ export class Generation {
   /** SearchIndex.add, for one index. */
   async add(documents: readonly SearchDocument[]): Promise<void> {
     const chains = byChain(documents);
-    const todo: { readonly chainId: string; readonly setAside: number; readonly size: number; readonly fresh: readonly SearchDocument[] }[] = [];
+    const todo: { readonly chainId: string; readonly from: number; readonly setAside: number; readonly size: number; readonly fresh: readonly SearchDocument[] }[] = [];
     for (const [chainId, ofChain] of chains) {
       const { through, setAside } = await this.progress.progress(this.uuid, chainId);
       let size = through;
@@ -82,7 +82,7 @@ export class Generation {
         fresh.push(document);
         size++;
       }
-      if (fresh.length > 0) todo.push({ chainId, setAside, size, fresh });
+      if (fresh.length > 0) todo.push({ chainId, from: through, setAside, size, fresh });
     }
     if (todo.length === 0) return;
     const fresh = todo.flatMap((chain) => chain.fresh);
@@ -91,9 +91,9 @@ export class Generation {
     await this.#setAside(rejected.map(({ at, reason }) => ({ document: fresh[at] as SearchDocument, reason })));
     await this.refresh();
     const refused = new Set(rejected.map(({ at }) => (fresh[at] as SearchDocument).chainId));
-    for (const { chainId, setAside, size } of todo) {
+    for (const { chainId, from, setAside, size } of todo) {
       const now = refused.has(chainId) ? await this.progress.countSetAside(this.uuid, chainId, size) : setAside;
-      await this.progress.record(this.uuid, chainId, { through: size, setAside: now });
+      await this.progress.raise(this.uuid, chainId, from, { through: size, setAside: now });
     }
   }
 

@@ -82,16 +82,45 @@ export class IndexProgress {
     }
   }
 
-  async record(uuid: string, chainId: string, { through, setAside }: ChainProgress): Promise<void> {
-    await asking('writing the progress of the index', () =>
-      this.#client.index({
-        index: this.#progress,
-        require_alias: true,
-        id: `${uuid}/${chainId}`,
-        document: { index_uuid: uuid, chain_id: chainId, through, set_aside: setAside },
-        refresh: true,
-      }),
-    );
+  /**
+   * Says that the chain is dealt with through `to.through`, by who has added what follows `from`. Never lowers what
+   * another process has recorded meanwhile. @throws RangeError if it has been lowered below `from`: there is a hole
+   */
+  async raise(uuid: string, chainId: string, from: number, to: ChainProgress): Promise<void> {
+    for (;;) {
+      const found = await orMissing(undefined, () =>
+        this.#client.get<Record<string, unknown>>({ index: this.#progress, id: `${uuid}/${chainId}` }),
+      );
+      const now = progressOf(found?._source);
+      if (now.through >= to.through) return;
+      if (now.through < from) throw new RangeError(`"sequence" expected ${now.through}, got ${from}`);
+      if (await this.#write(uuid, chainId, to, found?._seq_no === undefined || found._primary_term === undefined ? { op_type: 'create' } : { if_seq_no: found._seq_no, if_primary_term: found._primary_term })) return;
+    }
+  }
+
+  /** Sets it, also lower. */
+  async record(uuid: string, chainId: string, progress: ChainProgress): Promise<void> {
+    await this.#write(uuid, chainId, progress, {});
+  }
+
+  /** False if the condition did not hold. */
+  async #write(uuid: string, chainId: string, { through, setAside }: ChainProgress, condition: Pick<estypes.IndexRequest, 'op_type' | 'if_seq_no' | 'if_primary_term'>): Promise<boolean> {
+    try {
+      await asking('writing the progress of the index', () =>
+        this.#client.index({
+          index: this.#progress,
+          require_alias: true,
+          id: `${uuid}/${chainId}`,
+          document: { index_uuid: uuid, chain_id: chainId, through, set_aside: setAside },
+          refresh: true,
+          ...condition,
+        }),
+      );
+      return true;
+    } catch (error) {
+      if (statusOf(error) === 409) return false;
+      throw error;
+    }
   }
 
   /** Before progress is recorded beyond them: so none is passed over without a trace. */

@@ -54,6 +54,11 @@ export class ElasticsearchIndex implements SearchIndex {
     return (await this.#with((generation) => generation.through(chainId), 'none')) ?? 0;
   }
 
+  /** What `through` was last recorded to be, whatever has become of the documents. @throws SearchIndexError */
+  async recorded(chainId: string): Promise<number> {
+    return (await this.#with(async ({ uuid }) => (await this.#progress.progress(uuid, chainId)).through, 'none')) ?? 0;
+  }
+
   async search(query: SearchQuery): Promise<SearchPage> {
     const checked = checkQuery(query);
     const page = await this.#with((generation) => generation.search(checked), 'none');
