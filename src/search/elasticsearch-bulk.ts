@@ -9,6 +9,8 @@ import { asking, SearchIndexError, statusOf } from './elasticsearch-client.js';
 import type { Source } from './elasticsearch-documents.js';
 
 const MAX_ACTIONS = 2_000;
+/** Many tiny requests would burden a busy server more than they spare it. */
+const MIN_ACTIONS = 100;
 const MAX_BYTES = 4 * 1024 * 1024;
 const IN_FLIGHT = 2;
 /** Refusals in a row after which the work is given back: whoever ordered it tries again later. */
@@ -63,11 +65,6 @@ export class BulkWriter {
     this.#host = host;
   }
 
-  /** Actions in one request now. */
-  get batchSize(): number {
-    return this.#size;
-  }
-
   /**
    * Writes all of them through the alias, which must exist. `create` leaves documents alone that are there,
    * `index` replaces them. @throws SearchIndexError; then some may have been written
@@ -89,7 +86,7 @@ export class BulkWriter {
           continue;
         }
         queue.unshift(...again);
-        this.#size = Math.max(1, Math.floor(Math.min(this.#size, batch.length) / 2));
+        this.#size = Math.max(MIN_ACTIONS, Math.floor(Math.min(this.#size, batch.length) / 2));
         if (++refusals > MAX_REFUSALS) throw new SearchIndexError(`Elasticsearch has refused ${refusals} requests in a row for want of room`);
         await sleep(this.#host, this.#host.random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(refusals, 10)));
       }
