@@ -8,19 +8,19 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { Tokens } from './access/tokens.js';
+import { MarkAges } from './verification/mark-ages.js';
 import { hasRole } from './config.js';
 import type { Config } from './config.js';
 import { dataPaths } from './data-paths.js';
 import { exportFolder } from './evidence/export-folder.js';
 import { ExportJobs } from './evidence/exports.js';
-import type { Readiness } from './http/deps.js';
 import type { Metrics } from './http/metrics.js';
 import { DEFAULT_LIMITS } from './http/deps.js';
 import { LedgerError } from './ledger/errors.js';
 import { formatMicros, newWriterId, systemHost } from './ledger/host.js';
 import { Ledger } from './ledger/ledger.js';
 import { SegmentReader } from './ledger/reader.js';
-import { establishTrust } from './ledger/trust.js';
+import { DEPLOYMENT_KEY, establishTrust } from './ledger/trust.js';
 import type { ChainTrust } from './ledger/trust.js';
 import { FallbackReader } from './replica/fallback-reader.js';
 import { replicaConfigOf, trySecond } from './replica/open.js';
@@ -30,14 +30,18 @@ import { ReconciliationJobs } from './reconcile/jobs.js';
 import type { SearchIndex } from './search/search-index.js';
 import { openSearch } from './search-service.js';
 import type { SearchParts, SearchWork } from './search-service.js';
+import { ReadinessBoard, signerCheck, storeCheck } from './readiness.js';
 import { LocalKeySigner } from './signing/local-key.js';
+import type { BrokenSigner } from './signing/breaker.js';
 import type { Signer } from './signing/signer.js';
 import { boundCalls } from './storage/bounded.js';
+import type { BrokenStore } from './storage/breaker.js';
 import { selfTest } from './storage/self-test.js';
 import { StoreSetupError } from './storage/setup-error.js';
 import type { WormStore } from './storage/worm-store.js';
 import { capabilitiesEvent, openWriteStore, outliveEarlierWrites, retentionOf, startError, SYSTEM_CHAIN } from './stores.js';
 import { storeConfigOf } from './verification/store-config.js';
+import type { Tracing } from './tracing.js';
 import { ViewIndex } from './view/entry-index.js';
 import { ViewWriter } from './view/writer.js';
 import { VerificationJobs } from './verification/jobs.js';
@@ -59,15 +63,30 @@ export interface OpenLedger {
   readonly index: ViewIndex;
   /** The second bucket, if there is one. */
   readonly replica: Replica | undefined;
+  /** Of a service alone. */
+  readonly guards?: Guards;
   /** Finishes accepted appends within the configured time, then lets go of everything. */
   close(): Promise<void>;
+}
+
+/** Circuit breakers: a command of a moment needs none. */
+export interface Guards {
+  readonly store: BrokenStore;
+  /** A key of this process has none. */
+  readonly signer: BrokenSigner | undefined;
 }
 
 /**
  * @param intent `read`: nothing is appended; a bucket is then not tried, which would leave objects in it
  * @throws DeploymentError, StoreSetupError, SelfTestFailed, StoreError, SignerError, ViewError: each says what to do
  */
-export async function openLedger(config: Config, log: Logger, metrics?: Metrics, intent: 'append' | 'read' = 'append'): Promise<OpenLedger> {
+export async function openLedger(
+  config: Config,
+  log: Logger,
+  metrics?: Metrics,
+  intent: 'append' | 'read' = 'append',
+  tracing?: Tracing,
+): Promise<OpenLedger> {
   const paths = dataPaths(config.dataDir);
   // Beside the trial of the store: one waits for a thread to start, the other for the disk.
   const opening = openView(paths.view, log);
@@ -82,7 +101,7 @@ export async function openLedger(config: Config, log: Logger, metrics?: Metrics,
       await outliveEarlierWrites(report, config, log);
     }
     const store = metrics?.measured(written) ?? written;
-    opened = await assemble(config, log, metrics, store, await opening);
+    opened = await assemble(config, log, metrics, tracing, store, await opening);
     if (report?.kind === 's3') await opened.ledger.append(SYSTEM_CHAIN, [{ event: capabilitiesEvent(opened.writerId, report) }]);
     return opened;
   } catch (error) {
@@ -138,8 +157,17 @@ async function openView(file: string, log: Logger): Promise<ViewWriter> {
   });
 }
 
-async function assemble(config: Config, log: Logger, metrics: Metrics | undefined, store: WormStore, view: ViewWriter): Promise<OpenLedger> {
+async function assemble(
+  config: Config,
+  log: Logger,
+  metrics: Metrics | undefined,
+  tracing: Tracing | undefined,
+  store: WormStore,
+  view: ViewWriter,
+): Promise<OpenLedger> {
   const key = await openSigner(config);
+  const guards = metrics === undefined ? undefined : await guard(config, metrics, tracing, store, key);
+  const guarded = guards?.signing ?? key;
   const bounded = boundCalls(store, (ms, callback) => systemHost.after(ms, callback), config.storeTimeoutMs);
   const trust = await establishTrust(bounded, key, {
     deployment: config.deployment,
@@ -147,14 +175,14 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
     retention: retentionOf(config),
     onRefused: (refused) => log.error({ refused }, 'an object below keys/ is not a key of this log, and is not believed'),
   });
-  const signer = config.signer === 'kms' && config.kmsDelegationHours > 0 ? await delegate(config, log, bounded, trust, key) : key;
+  const signer = config.signer === 'kms' && config.kmsDelegationHours > 0 ? await delegate(config, log, bounded, trust, guarded) : guarded;
   const searchParts = await openSearch(config, view, log);
   const index = new ViewIndex(view, randomInt(2 ** 32));
   // A command without metrics is gone before anything is copied: the second bucket is the service's.
   const second = metrics === undefined ? undefined : await openSecond(config, log, store);
   const writerId = newWriterId();
   const ledger: Ledger = new Ledger({
-    store,
+    store: guards?.store.store ?? store,
     signer,
     trust,
     index,
@@ -166,10 +194,15 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
       answerWithinMs: config.answerWithinMs,
       callTimeoutMs: config.storeTimeoutMs,
     },
+    observer: metrics === undefined ? undefined : (tracing?.commits(metrics.commits) ?? metrics.commits),
     retention: () => retentionOf(config),
     onCommitted: (segment, own) => metrics?.segment(segment.count, own),
-    onFinding: (finding) => log.error({ finding }, `security finding: ${finding.code}`),
+    onFinding: (finding) => {
+      metrics?.finding(finding.code);
+      log.error({ finding }, `security finding: ${finding.code}`);
+    },
     onTrouble: (chainId, error) => {
+      metrics?.trouble(error);
       const halted = error instanceof LedgerError && error.code === 'chain_halted';
       log[halted ? 'error' : 'warn']({ chainId, err: error }, halted ? 'chain halted' : 'commit trouble');
     },
@@ -194,6 +227,7 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
     replica,
     search: searchParts.index,
     searchParts,
+    ...(guards !== undefined && { guards }),
     async close() {
       let cancel = (): void => undefined;
       const giveUp = new Promise<void>((resolve) => {
@@ -204,8 +238,11 @@ async function assemble(config: Config, log: Logger, metrics: Metrics | undefine
       await replica?.close();
       await second?.store.close();
       signer.close?.();
+      key.close?.();
       await searchParts.close();
       await view.close();
+      guards?.store.close();
+      guards?.signer?.circuit.close();
       await store.close();
     },
   };
@@ -267,6 +304,20 @@ function startReplica(options: {
   });
 }
 
+/** What stands between the ledger and the services it calls: breakers, measures and traces. */
+async function guard(config: Config, metrics: Metrics, tracing: Tracing | undefined, store: WormStore, key: Signer): Promise<Guards & { readonly signing: Signer }> {
+  // Loaded here, since it takes as long to load as a command takes to run.
+  const { breakCalls } = await import('./storage/breaker.js');
+  const bounded = boundCalls(tracing?.tracedStore(store) ?? store, (ms, callback) => systemHost.after(ms, callback), config.storeTimeoutMs);
+  const guarded = breakCalls(bounded, DEPLOYMENT_KEY);
+  const measured = metrics.measuredSigner(tracing?.tracedSigner(key) ?? key);
+  // A key in this process answers or does not exist.
+  const { breakSigner } = await import('./signing/breaker.js');
+  const signer = key.kind === 'local' ? undefined : breakSigner(measured, config.answerWithinMs);
+  metrics.circuits(guarded.writing, guarded.reading, ...(signer === undefined ? [] : [signer.circuit]));
+  return { store: guarded, signer, signing: signer?.signer ?? measured };
+}
+
 export interface Service {
   readonly url: string;
   readonly port: number;
@@ -280,7 +331,11 @@ export interface Service {
 export async function startService(config: Config, log: Logger): Promise<Service> {
   const { Metrics } = await import('./http/metrics.js');
   const metrics = new Metrics();
-  const opening = openLedger(config, log, metrics);
+  const version = packageVersion();
+  metrics.build(version);
+  // Only where it is wanted, since loading it takes a third of a second.
+  const tracing = tracingWanted(process.env) ? new (await import('./tracing.js')).Tracing(version) : undefined;
+  const opening = openLedger(config, log, metrics, 'append', tracing);
   // Loading Express takes as long as opening a ledger, and the command line's ledger does without.
   const server = import('./http/server.js');
   server.catch(() => undefined);
@@ -299,6 +354,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
       hints: leafHints(view),
       marks: { folder: new MarkFolder(dataPaths(config.dataDir).marks), signer },
       maxSynchronous: DEFAULT_LIMITS.maxVerifyEntries,
+      onReport: ({ findings }) => findings.forEach(({ code }) => metrics.finding(code)),
     });
     const exports = await ExportJobs.open({
       folder: await exportFolder(dataPaths(config.dataDir).exports),
@@ -308,7 +364,13 @@ export async function startService(config: Config, log: Logger): Promise<Service
     });
     const searchWork = opened.searchParts.follow(ledger);
     const reconciliations = new ReconciliationJobs({ ledger, host: systemHost, copies: [opened.searchParts.copy(opened)] });
+    const readiness = readinessOf(opened, config, searchWork);
+    metrics.readiness(() => readiness.check());
+    const marks = new MarkAges(new MarkFolder(dataPaths(config.dataDir).marks), trust);
     metrics.observe({
+      unsettledChains: () => [...ledger.open()].filter((chain) => chain.unsettled).length,
+      verifiedThroughAge: () => marks.oldestSeconds(Date.now()),
+      neverVerifiedChains: () => [...ledger.open()].filter(({ chainId, head }) => head !== undefined && head.size > 0 && !marks.has(chainId)).length,
       searchLag: () => searchWork.lag,
       searchSetAside: () => searchWork.setAside,
       queuedEntries: () => [...ledger.open()].reduce((sum, chain) => sum + chain.queuedEntries, 0),
@@ -327,8 +389,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
       reconciliation: reconciliations,
       metrics,
       log,
-      version: packageVersion(),
-      readiness: () => Promise.resolve(readinessOf(opened, searchWork)),
+      version,
+      tracing,
+      readiness: () => readiness.check(),
     });
     const { port } = await http.listen(config.port, config.host);
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
@@ -340,32 +403,41 @@ export async function startService(config: Config, log: Logger): Promise<Service
         // First the answers: what was accepted is committed while its callers still listen.
         await http.close(config.shutdownMs);
         await Promise.all([verifications.close(), exports.close(), reconciliations.close(), searchWork.close()]);
+        marks.close();
         await opened.close();
+        await tracing?.close();
       },
     };
   } catch (error) {
     await opened.close();
+    await tracing?.close();
     throw error;
   }
 }
 
-function readinessOf({ ledger, view, replica }: OpenLedger, { check: search }: SearchWork): Readiness {
-  const unsettled = [...ledger.open()].filter((chain) => chain.unsettled).map((chain) => chain.chainId);
-  const behind = [...ledger.open()].filter((chain) => chain.head !== undefined && !chain.indexed).map((chain) => chain.chainId);
-  const second = replica?.check();
-  return {
-    ready: unsettled.length === 0 && second?.status !== 'failed',
-    checks: [
-      unsettled.length === 0
-        ? { name: 'store', status: 'ok' }
-        : { name: 'store', status: 'failed', detail: `commits of ${unsettled.length} chains can not be settled` },
-      ...(search === undefined ? [] : [search]),
-      view.failure === undefined && behind.length === 0
-        ? { name: 'view', status: 'ok' }
-        : { name: 'view', status: 'degraded', detail: view.failure?.message ?? `the index of ${behind.length} chains is being built` },
-      ...(second === undefined ? [] : [second]),
-    ],
-  };
+/** The parts of `/readyz`; a part that is added to the service adds itself here. */
+function readinessOf({ ledger, view, guards, replica }: OpenLedger, { kmsDelegationHours }: Config, search: SearchWork): ReadinessBoard {
+  const board = new ReadinessBoard();
+  if (guards !== undefined) board.add('store', storeCheck(guards.store, ledger), true);
+  const signer = guards?.signer;
+  // With a delegated key appends go on without KMS until that key ends.
+  board.add('signer', signer === undefined ? () => ({ status: 'ok' }) : signerCheck(signer, kmsDelegationHours > 0 ? 'degraded' : 'failed'), kmsDelegationHours === 0);
+  board.add('view', () => {
+    const behind = [...ledger.open()].filter((chain) => chain.head !== undefined && !chain.indexed).length;
+    if (view.failure === undefined && behind === 0) return { status: 'ok' };
+    return { status: 'degraded', detail: view.failure?.message ?? `the index of ${behind} chains is being built` };
+  });
+  if (search.check !== undefined) board.add('search', () => search.check ?? { status: 'ok' });
+  // It fails, and does not only lag, when the first bucket has lost what the second holds.
+  if (replica !== undefined) board.add('replica', () => replica.check());
+  return board;
+}
+
+/** The standard variables name a collector, and nothing switches traces off. */
+function tracingWanted(environment: NodeJS.ProcessEnv): boolean {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER } = environment;
+  const named = [OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT].some((address) => address !== undefined && address !== '');
+  return named && OTEL_SDK_DISABLED !== 'true' && OTEL_TRACES_EXPORTER !== 'none';
 }
 
 function packageVersion(): string {

@@ -65,7 +65,7 @@ function handlerOf(route: Route, { deps, limits }: AppOptions): RequestHandler {
     if (access !== 'public') exchange.principal = authorize(deps.access, req.headers.authorization, access).name;
     const path = readPath(pathParameters, req.params);
     const query = readQuery(queryParameters, req.url);
-    await route.handle({ exchange, path, query, deps, limits });
+    await exchange.traced(() => route.handle({ exchange, path, query, deps, limits }));
   };
 }
 

@@ -58,7 +58,7 @@ export class AppendHandlers {
       const key = idempotencyKey(exchange);
       readBody(exchange, MAX_EVENT_BODY, (body) => {
         const item = this.#intake(() => this.#single(decodeStrict(body), key), 1);
-        this.#deps.ledger.append(chainId, [item]).then(
+        exchange.traced(() => this.#deps.ledger.append(chainId, [item])).then(
           (entries) => {
             try {
               const { segment, at, replayed } = entries[0] as AppendedEntry;
@@ -87,7 +87,7 @@ export class AppendHandlers {
       readBody(exchange, MAX_BATCH_BODY, (body) => {
         const text = decodeStrict(body);
         const items = this.#intake(() => (type === NDJSON_TYPE ? this.#lines(text) : this.#array(text)), undefined);
-        this.#deps.ledger.append(chainId, items).then(
+        exchange.traced(() => this.#deps.ledger.append(chainId, items)).then(
           (entries) => {
             try {
               const replayed = entries.reduce((count, entry) => count + Number(entry.replayed), 0);

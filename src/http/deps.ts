@@ -1,4 +1,5 @@
 /** What the HTTP interface needs of the rest. The composition root provides it. */
+import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Authenticator } from '../access/authenticator.js';
@@ -20,6 +21,8 @@ export interface HttpDeps {
   readonly replica?: ReplicaService | undefined;
   readonly reconciliation: ReconciliationService;
   readonly metrics: Metrics;
+  /** Absent: nothing is traced. */
+  readonly tracing?: RequestTracing | undefined;
   readonly log: Logger;
   /** Of the service, for `/openapi.json`. */
   readonly version: string;
@@ -70,6 +73,17 @@ export const DEFAULT_LIMITS: HttpLimits = {
   streamPollMs: 1_000,
   maxVerifyEntries: 100_000,
 };
+
+export interface RequestTracing {
+  /** `undefined`: this one is not traced. */
+  begin(req: IncomingMessage): RequestSpan | undefined;
+}
+
+export interface RequestSpan {
+  /** What is done in `work`, and follows from it, belongs to the request. */
+  run<T>(work: () => T): T;
+  end(route: string, status: number): void;
+}
 
 export interface Readiness {
   /** False: appends would fail. */

@@ -6,12 +6,14 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { Metrics } from './metrics.js';
+import type { RequestSpan, RequestTracing } from './deps.js';
 import { problemOf, renderProblem } from './problem.js';
 import type { Problem } from './problem.js';
 
 export interface ExchangeContext {
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly tracing: RequestTracing | undefined;
   /** True once the server is being closed: then no connection is kept. */
   closing: boolean;
 }
@@ -31,11 +33,13 @@ export class Exchange {
   principal: string | undefined;
   readonly #context: ExchangeContext;
   readonly #started = performance.now();
+  readonly #span: RequestSpan | undefined;
 
   constructor(req: IncomingMessage, res: ServerResponse, context: ExchangeContext) {
     this.req = req;
     this.res = res;
     this.#context = context;
+    this.#span = context.tracing?.begin(req);
     const given = req.headers['x-request-id'];
     this.id = typeof given === 'string' && REQUEST_ID.test(given) ? given : `${BOOT}-${(++requests).toString(36)}`;
     if (context.closing) res.shouldKeepAlive = false;
@@ -74,6 +78,11 @@ export class Exchange {
     res.once('close', () => this.#done(status));
   }
 
+  /** Does the work within the request's trace, if it has one. */
+  traced<T>(work: () => T): T {
+    return this.#span === undefined ? work() : this.#span.run(work);
+  }
+
   /** Answers with the problem that `error` is. */
   fail(error: unknown): void {
     const { res } = this;
@@ -95,6 +104,7 @@ export class Exchange {
     const { req, route } = this;
     const milliseconds = performance.now() - this.#started;
     metrics.request(req.method ?? '', route, status, milliseconds);
+    this.#span?.end(route, status);
     const level = levelOf(status);
     if (!log.isLevelEnabled(level)) return;
     log[level](

@@ -35,7 +35,7 @@ const CLOSE_POLL_MS = 25;
 export function createHttpServer(deps: HttpDeps): HttpServer {
   const limits = { ...DEFAULT_LIMITS, ...deps.limits };
   const { log, metrics, ledger, access, now = Date.now } = deps;
-  const context: ExchangeContext = { log, metrics, closing: false };
+  const context: ExchangeContext = { log, metrics, tracing: deps.tracing, closing: false };
   const appends = new AppendHandlers({ ledger, access, metrics, now });
   const streams = new StreamHub(ledger, limits);
   metrics.observe({ openStreams: () => streams.size });

@@ -32,6 +32,7 @@ import { findHead } from './head.js';
 import type { FoundHead } from './head.js';
 import { formatMicros, sleep } from './host.js';
 import type { Host } from './host.js';
+import type { CommitObserver, WaitingCaller } from './observer.js';
 import type { SegmentReader } from './reader.js';
 import { segmentAt } from './segment-at.js';
 import type { ChainTrust } from './trust.js';
@@ -72,6 +73,7 @@ export interface SequencerContext {
   readonly limits: SequencerLimits;
   /** Where another fault domain says that the chain stands at least; `undefined`: it says nothing. Never throws. */
   witness?(chainId: string): Promise<{ readonly size: number } | undefined>;
+  readonly observer?: CommitObserver | undefined;
   retention(): Retention;
   /** Told of each segment as it becomes part of the chain, own or adopted, in order. */
   onCommitted(segment: Segment, own: boolean): void;
@@ -91,10 +93,9 @@ interface PendingItem {
   result: AppendedEntry | undefined;
 }
 
-interface Pending {
+interface Pending extends WaitingCaller {
   readonly items: readonly PendingItem[];
   readonly bytes: number;
-  readonly receivedMicros: number;
   /** The caller has its answer already; nobody waits for the outcome any more. */
   answered: boolean;
   readonly resolve: (entries: readonly AppendedEntry[]) => void;
@@ -191,7 +192,7 @@ export class Sequencer {
       throw new LedgerError('queue_full', `chain ${this.chainId}: ${this.#queuedEntries} entries are waiting`);
     }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ items: pending, bytes, receivedMicros: host.micros(), answered: false, resolve, reject });
+      this.#queue.push({ items: pending, bytes, receivedMicros: host.micros(), mark: this.#context.observer?.queued(), answered: false, resolve, reject });
       this.#queuedEntries += pending.length;
       this.#queuedBytes += bytes;
       this.#draining ??= this.#drain();
@@ -277,7 +278,8 @@ export class Sequencer {
         batch = batch.filter((pending) => !pending.answered);
         const planned = await this.#plan(batch);
         if (planned.length === 0) break;
-        if (await this.#commit(planned, batch)) break;
+        const commit = (): Promise<boolean> => this.#commit(planned, batch);
+        if (await (this.#context.observer?.commit(this.chainId, batch, commit) ?? commit())) break;
       }
       for (const pending of batch) if (pending.items.every((item) => item.result !== undefined)) pending.resolve(results(pending.items));
     } catch (error) {

@@ -40,6 +40,8 @@ export interface VerificationJobsOptions extends JobLimits {
   readonly marks?: { readonly folder: MarkFolder; readonly signer: Signer };
   /** Threads for all jobs together. Default 1: a service has other things to do. */
   readonly workers?: number;
+  /** Told of each report, whoever asked for it. */
+  readonly onReport?: (report: VerificationReport) => void;
   /** Entries a synchronous verification may ask for. Default 100,000. */
   readonly maxSynchronous?: number;
 }
@@ -96,7 +98,9 @@ export class VerificationJobs {
     if (!(from <= to && to - from < this.maxSynchronous)) {
       throw new LedgerError('range_invalid', `expected from ≤ to and at most ${this.maxSynchronous} entries, got from ${from}, to ${to}; a verification job has no limit`);
     }
-    return verifyChain({ ...this.#common(), chainId, from, to, ...(signal === undefined ? {} : { signal }) });
+    const report = await verifyChain({ ...this.#common(), chainId, from, to, ...(signal === undefined ? {} : { signal }) });
+    this.#options.onReport?.(report);
+    return report;
   }
 
   async close(): Promise<void> {
@@ -120,6 +124,7 @@ export class VerificationJobs {
       ...(mark === undefined ? {} : { mark }),
       ...(against === undefined ? {} : { against }),
     });
+    this.#options.onReport?.(report);
     const whole = from === undefined && to === undefined;
     if (marks !== undefined && whole && report.verdict === 'intact') await marks.folder.write(chainId, await signMark(marks.signer, report));
     return report;

@@ -2,7 +2,7 @@
  * Verified-through marks (docs/format.md §9): what an earlier verification signed for, so that the next
  * one reads only what is new.
  */
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { base64Encode, hexDecode, utf8Encode } from '#platform';
 import { isChainId, originOf, parseHash } from '../core/chain.js';
@@ -95,6 +95,16 @@ export class MarkFolder {
       return await readFile(this.#path(chainId), 'utf8');
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** The chains that have one. */
+  async chains(): Promise<readonly string[]> {
+    try {
+      return (await readdir(this.#dir)).flatMap((name) => (name.endsWith('.note') && isChainId(name.slice(0, -5)) ? [name.slice(0, -5)] : []));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw error;
     }
   }

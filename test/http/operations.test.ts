@@ -45,7 +45,7 @@ describe('metrics', () => {
     expect(text).toMatch(/^indelible_append_entries_total\{outcome="refused"\} 1$/m);
     expect(text).toMatch(/^indelible_http_request_seconds_count\{method="POST",route="\/v1\/chains\/\{chainId\}\/entries",status="201"\} 1$/m);
     expect(text).toMatch(/^indelible_http_request_seconds_count\{method="GET",route="none",status="404"\} 1$/m);
-    expect(text).toMatch(/^indelible_commit_seconds_count\{outcome="created"\} \d+$/m);
+    expect(text).toMatch(/^indelible_commit_seconds_count\{outcome="committed"\} \d+$/m);
     expect(text).toMatch(/^indelible_segment_entries_sum\{origin="own"\} 4$/m);
     expect(text).toMatch(/^indelible_queued_entries 0$/m);
     expect(text).not.toContain('secret');
