@@ -19,7 +19,7 @@ const OPERATIONS: Readonly<Record<string, StoreOperation>> = {
 /** `key` is a prefix for `list` and `settle`. */
 export type AroundCall = (operation: StoreOperation, key: string, call: () => Promise<unknown>) => Promise<unknown>;
 
-export function aroundCalls(store: WormStore, around: AroundCall): WormStore {
+export function aroundCalls<S extends WormStore>(store: S, around: AroundCall): S {
   const methods = new Map<PropertyKey, unknown>();
   return new Proxy(store, {
     get(target, name) {

@@ -218,7 +218,7 @@ describe('something round each call', () => {
     const store = aroundCalls(inner, (operation, key, call) => {
       seen.push(`${operation} ${key}`);
       return call();
-    }) as Rich;
+    });
     await store.create('a/b', BYTES, RETENTION);
     expect(await store.read('a/b')).toEqual(new Uint8Array(BYTES));
     expect(await store.list('a/', { limit: 10 })).toMatchObject({ keys: ['a/b'] });
