@@ -125,6 +125,8 @@ export interface SettingDescription {
   readonly variable: string;
   readonly description: string;
   readonly default: string | undefined;
+  /** What is accepted, in words. */
+  readonly rule: string;
   readonly secret: boolean;
 }
 
@@ -134,8 +136,18 @@ export function describeSettings(): readonly SettingDescription[] {
     const fallback = schema[name].safeParse(undefined);
     const value = fallback.success ? fallback.data : undefined;
     const { variable, description, secret = false } = meta;
-    return { name, variable, description, default: value === undefined ? undefined : String(value), secret };
+    return { name, variable, description, default: value === undefined ? undefined : String(value), rule: ruleOf(schema[name]), secret };
   });
+}
+
+/** As the schema itself says it, to a value that nothing but a text of any kind would take. */
+function ruleOf(setting: z.ZodType): string {
+  let type = setting;
+  while ('unwrap' in type) type = (type as unknown as { unwrap(): z.ZodType }).unwrap();
+  if (type instanceof z.ZodNumber) return `a whole number from ${type.minValue ?? ''} to ${type.maxValue ?? ''}`;
+  if (type instanceof z.ZodEnum) return type.options.join(', ');
+  const said = type.safeParse('\u0000').error?.issues.map(({ message }) => message.replace(/^expected /, '')) ?? [];
+  return said.length === 0 ? 'a text' : said.join(', ');
 }
 
 function metaOf(name: keyof Config): SettingMeta {

@@ -131,6 +131,7 @@ function openLedger(store: WormStore): Ledger {
     retention: () => RETENTION,
     onCommitted: () => undefined,
     onTrouble: () => undefined,
+    onFinding: () => undefined,
   });
 }
 
