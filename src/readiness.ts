@@ -13,7 +13,7 @@ import type { BrokenStore } from './storage/breaker.js';
 
 const ANSWER_MS = 1_000;
 /** How long the outcome of a trial call stands: `/readyz` is public, and each trial costs money on S3 and KMS. */
-const TRIAL_STANDS_MS = 1_000;
+const TRIAL_STANDS_MS = 500;
 
 export type ReadinessSource = () => Omit<ReadinessCheck, 'name'> | Promise<Omit<ReadinessCheck, 'name'>>;
 
@@ -39,7 +39,7 @@ export class ReadinessBoard {
   }
 }
 
-/** A trial call whose outcome stands for a second, however many ask. */
+/** A trial call whose outcome stands for a moment, however many ask. */
 export class Trial {
   readonly #call: () => Promise<unknown>;
   #outcome: Promise<boolean> | undefined;

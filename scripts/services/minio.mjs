@@ -1,5 +1,6 @@
 // @ts-check
 /** MinIO: S3 with Object Lock. Only ever run, never linked. */
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
@@ -16,9 +17,19 @@ export async function install() {
 }
 
 /**
- * @param {{ port?: number, folder?: string }} [options] `folder`: its data, kept from an earlier start
+ * A server of its own; or, where INDELIBLE_TEST_S3_ENDPOINT names one that runs, that one, which is left running.
+ * @param {{ port?: number, folder?: string, own?: boolean }} [options] `folder`: its data, kept from an earlier start;
+ *   `own`: a server of its own in any case, for who kills or pauses it
  */
 export async function start(options = {}) {
+  const {
+    INDELIBLE_TEST_S3_ENDPOINT: running,
+    INDELIBLE_TEST_S3_ACCESS_KEY_ID: accessKeyId = 'indelible',
+    INDELIBLE_TEST_S3_SECRET_ACCESS_KEY: secretAccessKey = 'indelible-secret',
+  } = process.env;
+  if (running !== undefined && running !== '' && options.own !== true && options.port === undefined && options.folder === undefined) {
+    return clientOf(running, { accessKeyId, secretAccessKey }, undefined);
+  }
   const binary = await install();
   const port = options.port ?? (await freePort());
   const folder = options.folder ?? scratchFolder('minio');
@@ -34,23 +45,37 @@ export async function start(options = {}) {
     ready: async () => (await fetch(`${endpoint}/minio/health/cluster`)).ok,
   });
   await server.start();
+  return clientOf(endpoint, credentials, server);
+}
+
+/** @param {string} endpoint @param {{ accessKeyId: string, secretAccessKey: string }} credentials @param {Server | undefined} own */
+function clientOf(endpoint, credentials, own) {
   const admin = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
   return {
     endpoint,
-    port,
+    port: Number(new URL(endpoint).port),
     credentials,
-    server,
+    /** The process. */
+    get server() {
+      if (own === undefined) throw new Error('the server was running before: whoever ends or pauses one starts it with { own: true }');
+      return own;
+    },
     /** With the rights of root. */
     admin,
-    /** A new bucket, with Object Lock unless told otherwise. @param {string} name @param {{ lock?: boolean }} [options] */
+    /**
+     * A new bucket, with Object Lock unless told otherwise; its name. On a server that was running before, the name is
+     * made unlike those of earlier runs.
+     * @param {string} name @param {{ lock?: boolean }} [options]
+     */
     async createBucket(name, { lock = true } = {}) {
-      await admin.send(new CreateBucketCommand({ Bucket: name, ...(lock && { ObjectLockEnabledForBucket: true }) }));
-      return name;
+      const bucket = own === undefined ? `${name}-${randomBytes(6).toString('hex')}` : name;
+      await admin.send(new CreateBucketCommand({ Bucket: bucket, ...(lock && { ObjectLockEnabledForBucket: true }) }));
+      return bucket;
     },
-    /** Ends it and removes its data. */
+    /** Ends it and removes its data, if it was started here. */
     async dispose() {
       admin.destroy();
-      await server.dispose();
+      await own?.dispose();
     },
   };
 }

@@ -1,0 +1,132 @@
+/**
+ * A real MinIO that hangs, dies and comes back under a ledger with its circuit breakers. At stake: producers that wait
+ * instead of being told, a replica that says "ready" and is not, and one that needs an operator to recover.
+ */
+import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PublicKey } from '#indelible/core/note.js';
+import { receiptOf } from '#indelible/core/receipt.js';
+import type { Receipt } from '#indelible/core/receipt.js';
+import { LedgerError } from '#indelible/ledger/errors.js';
+import { systemHost } from '#indelible/ledger/host.js';
+import { Ledger } from '#indelible/ledger/ledger.js';
+import { ChainTrust } from '#indelible/ledger/trust.js';
+import { ReadinessBoard, storeCheck } from '#indelible/readiness.js';
+import type { Signer } from '#indelible/signing/signer.js';
+import { boundCalls } from '#indelible/storage/bounded.js';
+import { breakCalls } from '#indelible/storage/breaker.js';
+import type { BrokenStore } from '#indelible/storage/breaker.js';
+import { S3Store } from '#indelible/storage/s3/store.js';
+import * as minio from '../../scripts/services/minio.mjs';
+import { auditChain } from '../support/audit.js';
+import { MemoryIndex } from '../support/memory-index.js';
+import { until } from '../support/until.js';
+
+const CALL_MS = 1_000;
+const ANSWER_MS = 2_000;
+const CHAINS = ['a', 'b', 'c', 'd'];
+const PRIVATE_KEY = createPrivateKey({
+  key: Buffer.from('302e020100300506032b6570042204209d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex'),
+  format: 'der',
+  type: 'pkcs8',
+});
+const PUBLIC_KEY: PublicKey = { algorithm: 'ed25519', spki: createPublicKey(PRIVATE_KEY).export({ format: 'der', type: 'spki' }) };
+const SIGNER: Signer = { kind: 'local', publicKey: PUBLIC_KEY, sign: (message) => Promise.resolve(sign(null, message, PRIVATE_KEY)) };
+const retention = { mode: 'governance', retainUntil: new Date(Date.now() + 86_400_000).toISOString() } as const;
+
+let server: Awaited<ReturnType<typeof minio.start>>;
+let store: S3Store;
+let broken: BrokenStore;
+let ledger: Ledger;
+let board: ReadinessBoard;
+const receipts = new Map<string, Receipt[]>(CHAINS.map((chain) => [chain, []]));
+
+beforeAll(async () => {
+  server = await minio.start({ own: true });
+  const { endpoint, credentials } = server;
+  const bucket = await server.createBucket('degraded');
+  store = new S3Store({ bucket, region: 'us-east-1', endpoint, forcePathStyle: true, credentials, requestTimeoutMs: CALL_MS });
+  await store.create('deployment.json', Buffer.from('{}'), retention);
+  broken = breakCalls(boundCalls(store, (ms, callback) => systemHost.after(ms, callback), CALL_MS), 'deployment.json');
+  ledger = new Ledger({
+    store: broken.store,
+    signer: SIGNER,
+    trust: new ChainTrust('test', [PUBLIC_KEY]),
+    index: new MemoryIndex(),
+    host: systemHost,
+    writerId: 'writer',
+    limits: { maxQueuedEntries: 100, maxQueuedBytes: 1_000_000, answerWithinMs: ANSWER_MS, callTimeoutMs: CALL_MS },
+    retention: () => retention,
+    onCommitted: () => undefined,
+    onFinding: () => undefined,
+    onTrouble: () => undefined,
+  });
+  board = new ReadinessBoard();
+  board.add('store', storeCheck(broken, ledger), true);
+});
+afterAll(async () => {
+  await ledger.close(Promise.resolve());
+  broken.close();
+  await store.close();
+  await server.dispose();
+});
+
+async function append(chain: string, entryId: string): Promise<void> {
+  const [entry] = await ledger.append(chain, [{ entryId, event: `{"action":"a","actor":{"id":"${entryId}","type":"t"}}` }]);
+  receipts.get(chain)!.push(receiptOf(entry!.segment, entry!.at));
+}
+
+const OUTAGES = {
+  hangs: { begin: () => server.server.pause(), end: () => server.server.resume() },
+  'is killed': { begin: () => server.server.kill(), end: () => server.server.start() },
+  'is stopped': { begin: () => server.server.stop(), end: () => server.server.start() },
+} as const;
+
+describe('an S3 that', () => {
+  it.each(Object.keys(OUTAGES) as (keyof typeof OUTAGES)[])(
+    '%s: appends are told so, soon and then at once; it is back by itself, and each acknowledged entry is there once',
+    async (name) => {
+      const outage = OUTAGES[name];
+      for (const chain of CHAINS) await append(chain, `${name}-before`.replaceAll(' ', '-'));
+      expect((await board.check()).ready).toBe(true);
+
+      await outage.begin();
+      const began = performance.now();
+      await until(async () => !(await board.check()).ready, 5_000);
+      const toldAfter = performance.now() - began;
+      expect(toldAfter).toBeLessThan(2_500);
+
+      // Every answer within its time, whatever the outage looks like from here.
+      const id = `${name}-during`.replaceAll(' ', '-');
+      const waits: number[] = [];
+      for (let round = 0; round < 3; round++) {
+        await Promise.all(
+          CHAINS.map(async (chain) => {
+            const started = performance.now();
+            await expect(append(chain, id)).rejects.toBeInstanceOf(LedgerError);
+            waits.push(performance.now() - started);
+          }),
+        );
+      }
+      expect(Math.max(...waits)).toBeLessThan(ANSWER_MS + 2 * CALL_MS);
+      expect(Math.max(...waits.slice(-CHAINS.length))).toBeLessThan(500);
+
+      await outage.end();
+      const back = performance.now();
+      // Nobody appends: what finds out is the service itself.
+      await until(async () => (await board.check()).checks[0]?.status !== 'failed', 15_000);
+      const recoveredAfter = performance.now() - back;
+      console.log(`${name}: told after ${Math.round(toldAfter)} ms, longest wait ${Math.round(Math.max(...waits))} ms, back after ${Math.round(recoveredAfter)} ms`);
+      for (const chain of CHAINS) await append(chain, id);
+      await until(async () => (await board.check()).checks[0]?.status === 'ok', 5_000);
+
+      for (const chain of CHAINS) {
+        const { payloads } = await auditChain((key) => store.read(key), { deployment: 'test', chainId: chain, publicKey: PUBLIC_KEY }, receipts.get(chain)!);
+        const ids = payloads.map((payload) => (JSON.parse(payload) as { entryId: string }).entryId);
+        expect(new Set(ids).size).toBe(ids.length);
+        expect(ids.filter((entryId) => entryId === id)).toHaveLength(1);
+      }
+    },
+    60_000,
+  );
+});
