@@ -121,7 +121,7 @@ describe('an S3 that', () => {
       await until(async () => (await board.check()).checks[0]?.status === 'ok', 5_000);
 
       for (const chain of CHAINS) {
-        const { payloads } = await auditChain((key) => store.read(key), { deployment: 'test', chainId: chain, publicKey: PUBLIC_KEY }, receipts.get(chain)!);
+        const { payloads } = await auditChain((key) => store.read(key), { deployment: 'test', chainId: chain, publicKey: PUBLIC_KEY }, receipts.get(chain));
         const ids = payloads.map((payload) => (JSON.parse(payload) as { entryId: string }).entryId);
         expect(new Set(ids).size).toBe(ids.length);
         expect(ids.filter((entryId) => entryId === id)).toHaveLength(1);
