@@ -14,6 +14,7 @@ import type { Config } from './config.js';
 import { dataPaths } from './data-paths.js';
 import { exportFolder } from './evidence/export-folder.js';
 import { ExportJobs } from './evidence/exports.js';
+import type { ReadinessCheck } from './http/deps.js';
 import type { Metrics } from './http/metrics.js';
 import { DEFAULT_LIMITS } from './http/deps.js';
 import { LedgerError } from './ledger/errors.js';
@@ -22,6 +23,7 @@ import { Ledger } from './ledger/ledger.js';
 import { SegmentReader } from './ledger/reader.js';
 import { DEPLOYMENT_KEY, establishTrust } from './ledger/trust.js';
 import type { ChainTrust } from './ledger/trust.js';
+import { openMirror } from './mirror/open.js';
 import { FallbackReader } from './replica/fallback-reader.js';
 import { replicaConfigOf, trySecond } from './replica/open.js';
 import { Replica } from './replica/replica.js';
@@ -29,7 +31,7 @@ import { stateKey } from './ledger/certify.js';
 import { ReconciliationJobs } from './reconcile/jobs.js';
 import type { SearchIndex } from './search/search-index.js';
 import { openSearch } from './search-service.js';
-import type { SearchParts, SearchWork } from './search-service.js';
+import type { SearchParts } from './search-service.js';
 import { ReadinessBoard, signerCheck, storeCheck } from './readiness.js';
 import { LocalKeySigner } from './signing/local-key.js';
 import type { BrokenSigner } from './signing/breaker.js';
@@ -340,6 +342,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const server = import('./http/server.js');
   server.catch(() => undefined);
   const opened = await opening;
+  // What follows the ledger, and ends before it.
+  const closing: (() => Promise<void>)[] = [];
   try {
     const { createHttpServer } = await server;
     const { tokens, issued } = await Tokens.open(dataPaths(config.dataDir).access, {
@@ -362,9 +366,11 @@ export async function startService(config: Config, log: Logger): Promise<Service
       trust,
       hashes: (chainId) => opened.index.hashes(chainId),
     });
+    const mirror = openMirror(config, { ledger, trust, writerId: opened.writerId, host: systemHost, log });
+    if (mirror !== undefined) closing.push(() => mirror.close());
     const searchWork = opened.searchParts.follow(ledger);
     const reconciliations = new ReconciliationJobs({ ledger, host: systemHost, copies: [opened.searchParts.copy(opened)] });
-    const readiness = readinessOf(opened, config, searchWork);
+    const readiness = readinessOf(opened, config, { search: () => searchWork.check, mirror: mirror && (() => mirror.check) });
     metrics.readiness(() => readiness.check());
     const marks = new MarkAges(new MarkFolder(dataPaths(config.dataDir).marks), trust);
     metrics.observe({
@@ -375,6 +381,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
       searchSetAside: () => searchWork.setAside,
       queuedEntries: () => [...ledger.open()].reduce((sum, chain) => sum + chain.queuedEntries, 0),
       viewLag: () => view.backlog,
+      mirrorLag: () => mirror?.lag ?? 0,
       replicaLag: () => opened.replica?.lag ?? 0,
       replicaDifferences: () => opened.replica?.differences.length ?? 0,
     });
@@ -391,6 +398,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
       log,
       version,
       tracing,
+      // With the mirror, what other replicas append is told, and looking for it is only for when that fails.
+      ...(mirror !== undefined && { limits: { streamPollMs: 10_000 } }),
       readiness: () => readiness.check(),
     });
     const { port } = await http.listen(config.port, config.host);
@@ -402,21 +411,29 @@ export async function startService(config: Config, log: Logger): Promise<Service
       async close() {
         // First the answers: what was accepted is committed while its callers still listen.
         await http.close(config.shutdownMs);
-        await Promise.all([verifications.close(), exports.close(), reconciliations.close(), searchWork.close()]);
+        await Promise.all([verifications.close(), exports.close(), reconciliations.close(), searchWork.close(), ...closing.map((close) => close())]);
         marks.close();
         await opened.close();
         await tracing?.close();
       },
     };
   } catch (error) {
+    await Promise.all(closing.map((close) => close()));
     await opened.close();
     await tracing?.close();
     throw error;
   }
 }
 
+/** What the parts of a service that follow the log say of themselves. */
+interface DerivedChecks {
+  /** `undefined` where the index is the view, which has a check of its own. */
+  readonly search: () => ReadinessCheck | undefined;
+  readonly mirror: (() => ReadinessCheck) | undefined;
+}
+
 /** The parts of `/readyz`; a part that is added to the service adds itself here. */
-function readinessOf({ ledger, view, guards, replica }: OpenLedger, { kmsDelegationHours }: Config, search: SearchWork): ReadinessBoard {
+function readinessOf({ ledger, view, guards, replica }: OpenLedger, { kmsDelegationHours }: Config, { search, mirror }: DerivedChecks): ReadinessBoard {
   const board = new ReadinessBoard();
   if (guards !== undefined) board.add('store', storeCheck(guards.store, ledger), true);
   const signer = guards?.signer;
@@ -427,7 +444,8 @@ function readinessOf({ ledger, view, guards, replica }: OpenLedger, { kmsDelegat
     if (view.failure === undefined && behind === 0) return { status: 'ok' };
     return { status: 'degraded', detail: view.failure?.message ?? `the index of ${behind} chains is being built` };
   });
-  if (search.check !== undefined) board.add('search', () => search.check ?? { status: 'ok' });
+  if (search() !== undefined) board.add('search', () => search() ?? { status: 'ok' });
+  if (mirror !== undefined) board.add('mirror', mirror);
   // It fails, and does not only lag, when the first bucket has lost what the second holds.
   if (replica !== undefined) board.add('replica', () => replica.check());
   return board;

@@ -86,6 +86,12 @@ export class Server {
     return this.#child?.pid;
   }
 
+  /** It runs no more, or not yet. */
+  get ended() {
+    const child = this.#child;
+    return child === undefined || child.exitCode !== null || child.signalCode !== null;
+  }
+
   /** Starts it, also again after `stop` or `kill`; returns once it answers. */
   async start() {
     const { name, command, args, folder, env, uid, ready, readyMs = 120_000 } = this.#options;

@@ -53,6 +53,8 @@ export class ChainFollower {
   readonly #unsubscribe: () => void;
   #looking: Promise<void>;
   readonly #pauses = new Set<() => void>();
+  #lookAsked = false;
+  #endWait: () => void = () => undefined;
   #closed = false;
   #failure: unknown;
 
@@ -70,7 +72,9 @@ export class ChainFollower {
   /** Entries that chains are known to have and the copy is not known to hold, over all chains. */
   get lag(): number {
     let lag = 0;
-    for (const { wanted, through } of this.#chains.values()) lag += Math.max(0, wanted - (through ?? 0));
+    for (const [chainId, { wanted, through }] of this.#chains) {
+      if (this.#options.mine?.(chainId) ?? true) lag += Math.max(0, wanted - (through ?? 0));
+    }
     return lag;
   }
 
@@ -83,6 +87,12 @@ export class ChainFollower {
     following.running ??= this.#follow(chainId, following).finally(() => {
       following.running = undefined;
     });
+  }
+
+  /** Looks at all chains of the store now, and not only when it is time again. Returns at once. */
+  look(): void {
+    this.#lookAsked = true;
+    this.#endWait();
   }
 
   /** The copy may hold other things than it was last seen to hold: it is asked anew. */
@@ -112,7 +122,7 @@ export class ChainFollower {
   }
 
   async #follow(chainId: string, following: Following): Promise<void> {
-    const { copy, host, onTrouble } = this.#options;
+    const { copy, host, mine, onTrouble } = this.#options;
     for (let failures = 0; !this.#closed; ) {
       try {
         let through = (following.through ??= await copy.through(chainId));
@@ -127,6 +137,8 @@ export class ChainFollower {
         this.#failure = error;
         // What the copy holds is asked anew: the write may have succeeded after all.
         following.through = undefined;
+        // Another process's chain meanwhile: it is looked at again when it is ours again.
+        if (!(mine?.(chainId) ?? true)) return;
         onTrouble(chainId, error);
         await this.#pause(host.random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures++, 10)));
       }
@@ -156,6 +168,7 @@ export class ChainFollower {
   async #lookAgainAndAgain(): Promise<void> {
     const { ledger, lookEveryMs, onTrouble } = this.#options;
     while (!this.#closed) {
+      this.#lookAsked = false;
       try {
         for await (const chainId of ledger.reader.chains()) {
           if (this.#isClosed()) return;
@@ -164,7 +177,7 @@ export class ChainFollower {
       } catch (error) {
         onTrouble(undefined, error);
       }
-      await this.#pause(lookEveryMs);
+      if (!this.#isLookAsked()) await this.#pause(lookEveryMs, (end) => (this.#endWait = end));
     }
   }
 
@@ -178,8 +191,8 @@ export class ChainFollower {
     }
   }
 
-  /** Ends early when this is closed. */
-  async #pause(ms: number): Promise<void> {
+  /** Ends early when this is closed, or by what `started` is given. */
+  async #pause(ms: number, started: (end: () => void) => void = () => undefined): Promise<void> {
     if (this.#closed) return;
     await new Promise<void>((resolve) => {
       const end = (): void => {
@@ -189,7 +202,12 @@ export class ChainFollower {
       };
       const cancel = this.#options.host.after(ms, end);
       this.#pauses.add(end);
+      started(end);
     });
+  }
+
+  #isLookAsked(): boolean {
+    return this.#lookAsked;
   }
 
   #isClosed(): boolean {
