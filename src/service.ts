@@ -23,11 +23,11 @@ import { Ledger } from './ledger/ledger.js';
 import { SegmentReader } from './ledger/reader.js';
 import { DEPLOYMENT_KEY, establishTrust } from './ledger/trust.js';
 import type { ChainTrust } from './ledger/trust.js';
-import { openMirror } from './mirror/open.js';
 import { FallbackReader } from './replica/fallback-reader.js';
 import { replicaConfigOf, trySecond } from './replica/open.js';
 import { Replica } from './replica/replica.js';
 import { stateKey } from './ledger/certify.js';
+import type { ReconciledCopy } from './reconcile/copies.js';
 import { ReconciliationJobs } from './reconcile/jobs.js';
 import type { SearchIndex } from './search/search-index.js';
 import { openSearch } from './search-service.js';
@@ -61,6 +61,8 @@ export interface OpenLedger {
   readonly writerId: string;
   readonly search: SearchIndex;
   readonly searchParts: SearchParts;
+  /** What was derived from the log and can be compared with it. */
+  readonly copies: readonly ReconciledCopy[];
   readonly view: ViewWriter;
   readonly index: ViewIndex;
   /** The second bucket, if there is one. */
@@ -179,6 +181,8 @@ async function assemble(
   });
   const signer = config.signer === 'kms' && config.kmsDelegationHours > 0 ? await delegate(config, log, bounded, trust, guarded) : guarded;
   const searchParts = await openSearch(config, view, log);
+  // Here as below, kafkajs is loaded only where there are brokers.
+  const topic = config.kafkaBrokers && (await import('./mirror/open.js')).openTopicCopy(config, log);
   const index = new ViewIndex(view, randomInt(2 ** 32));
   // A command without metrics is gone before anything is copied: the second bucket is the service's.
   const second = metrics === undefined ? undefined : await openSecond(config, log, store);
@@ -229,6 +233,7 @@ async function assemble(
     replica,
     search: searchParts.index,
     searchParts,
+    copies: [searchParts.copy({ ledger, index }), ...(topic === undefined ? [] : [topic.copy])],
     ...(guards !== undefined && { guards }),
     async close() {
       let cancel = (): void => undefined;
@@ -241,7 +246,7 @@ async function assemble(
       await second?.store.close();
       signer.close?.();
       key.close?.();
-      await searchParts.close();
+      await Promise.all([searchParts.close(), topic?.close()]);
       await view.close();
       guards?.store.close();
       guards?.signer?.circuit.close();
@@ -366,10 +371,10 @@ export async function startService(config: Config, log: Logger): Promise<Service
       trust,
       hashes: (chainId) => opened.index.hashes(chainId),
     });
-    const mirror = openMirror(config, { ledger, trust, writerId: opened.writerId, host: systemHost, log });
+    const mirror = config.kafkaBrokers && (await import('./mirror/open.js')).openMirror(config, { ledger, trust, writerId: opened.writerId, host: systemHost, log });
     if (mirror !== undefined) closing.push(() => mirror.close());
     const searchWork = opened.searchParts.follow(ledger);
-    const reconciliations = new ReconciliationJobs({ ledger, host: systemHost, copies: [opened.searchParts.copy(opened)] });
+    const reconciliations = new ReconciliationJobs({ ledger, host: systemHost, copies: opened.copies });
     const readiness = readinessOf(opened, config, { search: () => searchWork.check, mirror: mirror && (() => mirror.check) });
     metrics.readiness(() => readiness.check());
     const marks = new MarkAges(new MarkFolder(dataPaths(config.dataDir).marks), trust);

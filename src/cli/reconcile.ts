@@ -24,7 +24,7 @@ const SHOWN = 20;
 
 export function command({ output, exit }: CliContext): Command {
   return new Command('reconcile')
-    .description('Compare the search index with the log, entry by entry. Exit 0 equal, 2 it held what the log does not say, 3 entries are lacking.')
+    .description('Compare the search index, and the mirror if there is one, with the log, entry by entry. Exit 0 equal, 2 it held what the log does not say, 3 entries are lacking.')
     .addOption(dataDirOption())
     .addOption(chainOption('only this chain; default: all'))
     .option('--backfill', 'put right what is missing or wrong in the index')
@@ -37,7 +37,7 @@ export function command({ output, exit }: CliContext): Command {
         const report = await reconcile({
           ledger: opened.ledger,
           host: systemHost,
-          copies: [opened.searchParts.copy(opened)],
+          copies: opened.copies,
           ...(chain !== undefined && { chainId: chain }),
           ...(backfill === true && { backfill }),
           onProgress: (at) => progress.show(() => `${at.chainId}: ${grouped(at.entries)} of ${grouped(at.size)} entries compared with the ${at.copy}`),

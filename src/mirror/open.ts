@@ -6,11 +6,14 @@ import type { ReadinessCheck } from '../http/deps.js';
 import type { Host } from '../ledger/host.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { ChainTrust } from '../ledger/trust.js';
+import type { ReconciledCopy } from '../reconcile/copies.js';
+import { topicCopy } from './copy.js';
 import { MirrorFollower } from './follower.js';
 import { HintReader, HintSender } from './hints.js';
 import { kafkaClient, kafkaTrouble, topicNames } from './kafka.js';
 import { Mirror } from './mirror.js';
 import type { MirrorTimings } from './mirror.js';
+import { PartitionReader } from './partition-reader.js';
 
 const CLOSE_WITHIN_MS = 5_000;
 
@@ -22,6 +25,12 @@ export interface OpenMirror {
   /** Partitions this process mirrors now. */
   readonly partitions: number;
   close(): Promise<void>;
+}
+
+/** The topic, to be compared with the log. Connects when it is first read. @throws Error naming the setting, for one that can not be used */
+export function openTopicCopy(config: Config, log: Logger): { readonly copy: ReconciledCopy; close(): Promise<void> } {
+  const reader = new PartitionReader(kafkaClient(config, 'indelible-reconcile', log));
+  return { copy: topicCopy(reader, topicNames(config.kafkaTopic).entries), close: () => reader.close() };
 }
 
 /** `undefined` without brokers in the settings. Does not wait for them. @throws Error naming the setting, for one that can not be used */

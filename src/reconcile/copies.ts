@@ -37,21 +37,3 @@ export interface ReconciledCopy {
   /** Without it, differences are reported and stay. */
   readonly repair?: CopyRepair;
 }
-
-/** What a reconciliation needs of the mirror: its entries of a chain as they come, to where it ends now. */
-export interface MirrorReader {
-  entries(chainId: string): AsyncIterable<{ readonly sequence: number; readonly payload: string }>;
-}
-
-/** The mirror as a copy. It fills itself from the log, so there is nothing to repair here. */
-export function mirrorCopy(mirror: MirrorReader): ReconciledCopy {
-  return {
-    name: 'mirror',
-    // Without `through`: what it lacks at its end can not be told from what was cut off.
-    async *items(chainId) {
-      for await (const { sequence, payload } of mirror.entries(chainId)) {
-        yield { sequence, id: `${chainId}:${sequence}`, place: sequence, agrees: (expected) => expected === payload };
-      }
-    },
-  };
-}

@@ -10,8 +10,7 @@ import { canonicalize } from '#indelible/core/canonical.js';
 import { segmentKey } from '#indelible/core/chain.js';
 import { dataPaths } from '#indelible/data-paths.js';
 import { systemHost } from '#indelible/ledger/host.js';
-import { mirrorCopy } from '#indelible/reconcile/copies.js';
-import type { MirrorReader } from '#indelible/reconcile/copies.js';
+import type { ReconciledCopy } from '#indelible/reconcile/copies.js';
 import { reconcile } from '#indelible/reconcile/reconcile.js';
 import type { ReconcileOptions, ReconcileReport } from '#indelible/reconcile/reconcile.js';
 import { openLedger } from '#indelible/service.js';
@@ -46,6 +45,22 @@ async function entriesOf(chainId: string): Promise<Entries> {
 }
 
 /** A mirror in memory, that hands out what it holds as it holds it. */
+/** A mirror in memory. */
+interface MirrorReader {
+  entries(chainId: string): AsyncIterable<{ readonly sequence: number; readonly payload: string }>;
+}
+
+function mirrorCopy(mirror: MirrorReader): ReconciledCopy {
+  return {
+    name: 'mirror',
+    async *items(chainId) {
+      for await (const { sequence, payload } of mirror.entries(chainId)) {
+        yield { sequence, id: `${chainId}:${sequence}`, place: sequence, agrees: (expected) => expected === payload };
+      }
+    },
+  };
+}
+
 function mirrorOf(chains: Readonly<Record<string, Entries>>): MirrorReader {
   return {
     // eslint-disable-next-line @typescript-eslint/require-await -- the contract is asynchronous

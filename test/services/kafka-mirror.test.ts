@@ -5,7 +5,11 @@
 import { join } from 'node:path';
 import kafkajs from 'kafkajs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { systemHost } from '#indelible/ledger/host.js';
+import { topicCopy } from '#indelible/mirror/copy.js';
 import { PartitionReader } from '#indelible/mirror/partition-reader.js';
+import type { ReconciledCopy } from '#indelible/reconcile/copies.js';
+import { reconcile } from '#indelible/reconcile/reconcile.js';
 import * as kafka from '../../scripts/services/kafka.mjs';
 import { startChild } from '../support/child.js';
 import type { Child } from '../support/child.js';
@@ -302,6 +306,53 @@ test('messages that are not the log’s are reported, and disturb neither mirror
   const real = seen.filter(({ value, headers }) => headers['sequence'] !== undefined && headers['checkpoint'] !== 'x\n' && value.length > 20);
   expect(real.map(({ headers }) => Number(headers['sequence']))).toEqual(Array.from({ length: 40 }, (_, i) => i));
   expect(seen).toHaveLength(42);
+  await on.close();
+});
+
+test('a reconciliation tells what the topic holds from what the log says', async () => {
+  const on = await world('reconciled', { kafkaPartitions: 2 });
+  const mirror = on.mirror();
+  for (const chainId of ['a', 'b']) await on.append(chainId, 30);
+  await expectMirrored(on, server.kafka, ['a', 'b']);
+  const copies = on.opened.copies.filter(({ name }) => name === 'mirror');
+  expect(copies).toHaveLength(1);
+  // In windows smaller than the chain, so that more than one is read.
+  const reader = new PartitionReader(server.kafka);
+  const run = (copy: ReconciledCopy): ReturnType<typeof reconcile> => reconcile({ ledger: on.opened.ledger, host: systemHost, copies: [copy] });
+  try {
+    for (const copy of [...copies, topicCopy(reader, 'reconciled', 7)]) {
+      expect(await run(copy)).toMatchObject({ verdict: 'equal', entriesCompared: 60, discrepancies: [] });
+    }
+    await mirror.close();
+    await on.append('a', 5);
+    const [message] = (await readTopic(server.kafka, 'reconciled', 500)).filter(({ key }) => key === 'b');
+    const producer = server.kafka.producer();
+    await producer.connect();
+    await producer.send({
+      topic: 'reconciled',
+      messages: [
+        { key: 'b', value: String(message?.value), headers: { sequence: '3' } },
+        { key: 'b', value: 'of no entry', headers: { sequence: '77' } },
+        { key: 'nobody', value: 'x', headers: { sequence: '0' } },
+        { key: 'b', value: 'not the form of an entry' },
+      ],
+    });
+    await producer.disconnect();
+    for (const copy of [...copies, topicCopy(reader, 'reconciled', 7)]) {
+      const report = await run(copy);
+      expect(report).toMatchObject({
+        verdict: 'different',
+        chains: [
+          { chainId: 'a', found: { missing: 5, extra: 0, doubled: 0, different: 0 } },
+          { chainId: 'b', found: { missing: 0, extra: 1, doubled: 1, different: 0 } },
+        ],
+      });
+      // Of a chain that does not exist, and of no form.
+      expect(report.discrepancies.filter(({ kind, chainId }) => kind === 'extra' && chainId === undefined)).toHaveLength(2);
+    }
+  } finally {
+    await reader.close();
+  }
   await on.close();
 });
 
