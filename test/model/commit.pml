@@ -32,6 +32,9 @@
 #ifndef JUNK
 #define JUNK 0          /* unsigned objects put by someone with write access */
 #endif
+#ifndef SECOND
+#define SECOND 0        /* 1: what is in the log is copied to a second bucket, by two processes at once */
+#endif
 /* VERSIONED:     S3 with Object Lock: a key holds versions, the oldest valid one is the entry (rule 3).
  * NO_CONDITION:  the store ignores `If-None-Match`.
  * ARRIVAL_ORDER: ... but a version that becomes visible later never sorts as the older one.
@@ -87,6 +90,12 @@ byte crashes, powercuts, markers, junk;
 byte acked[IDS];        /* place (position + 1) told to a client; 0: none */
 byte believed[KEYS];    /* the segment that a writer took as settled; 0: none */
 
+#if SECOND > 0
+byte second[KEYS];      /* the oldest valid version of each key in the second bucket; 0: none */
+byte copying[2];        /* what a copier has read and not yet written; 0: nothing */
+byte copyKey[2];
+#endif
+hidden byte the_copy_is_the_log;
 hidden byte an_ack_stays_true, no_fork, every_link_matches, no_hole, no_id_twice, never_reached;
 hidden byte pos, prev, seen, k, i, held, at[IDS];
 hidden short segments;
@@ -121,6 +130,12 @@ inline audit() {        /* inside a d_step: its variables are no part of the sta
     no_fork = (believed[k] == 0 || believed[k] == entry[k]);
     assert(no_fork)
   }
+#if SECOND > 0
+  for (k : 0 .. KEYS - 1) {
+    the_copy_is_the_log = (second[k] == 0 || second[k] == entry[k]);
+    assert(the_copy_is_the_log)
+  };
+#endif
   no_hole = (segments == 0);    /* no segment stands where the walk did not come by */
   assert(no_hole);
 #ifdef REACH_EVERY_ID_ACKNOWLEDGED
@@ -387,6 +402,35 @@ active [LATE] proctype Network() {
        mine.key = 0; mine.seg = 0; mine.prev = 0; mine.overDebris = false }
   od
 }
+
+#if SECOND > 0
+/* Copies each segment as it reads it (the oldest valid version), created once, in any order, as late as it likes;
+ * it may die between reading and writing, and its write may still land. */
+active [2] proctype Copier() {
+#define MINE (_pid - WRITERS - IDS - LATE)
+  byte key;
+  do
+  :: atomic { copying[MINE] == 0 ->
+       select(key : 0 .. KEYS - 1);
+       if
+#ifdef BREAK_COPY_FROM_MEMORY
+       :: W[0].plan != 0 -> copying[MINE] = W[0].plan | (1 << 4) | (W[0].life << 6); copyKey[MINE] = W[0].head
+#else
+       :: entry[key] != 0 -> copying[MINE] = entry[key]; copyKey[MINE] = key
+#endif
+       :: else
+       fi;
+       key = 0 }
+  :: atomic { copying[MINE] != 0 ->
+       if
+       :: second[copyKey[MINE]] == 0 -> second[copyKey[MINE]] = copying[MINE]
+       :: else                                   /* exists: compared, and the same or a finding */
+       fi;
+       d_step { audit() };
+       copying[MINE] = 0; copyKey[MINE] = 0 }
+  od
+}
+#endif
 
 #if MARKERS + JUNK + POWERCUTS > 0
 active proctype World() {
