@@ -153,7 +153,7 @@ describe('through a network and a store that fail', () => {
     try {
       const clients = Array.from({ length: 24 }, (_, number) => client(number));
       while (proxy.faults < FAULTS) {
-        proxy.rate = random() < 0.2 ? 0.6 : 0.25;
+        proxy.rate = random() < 0.2 ? 0.8 : 0.5;
         await Promise.race([sleep(500 + random() * 1_500), Promise.all(clients)]);
       }
       over = true;

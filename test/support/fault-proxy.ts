@@ -45,8 +45,10 @@ interface Answer {
 }
 
 export class FaultProxy {
-  /** Of each request, in [0, 1). Set to 0 for peace. */
+  /** Of each PUT, in [0, 1). Set to 0 for peace. */
   rate = 0;
+  /** Of each other request, as a part of that: a start makes many of them, and is to come to its end. */
+  readShare = 0.25;
   readonly met = new Map<ProxyFault, number>();
   /** Requests that were handed on, by method. */
   readonly handedOn = new Map<string, number>();
@@ -145,7 +147,7 @@ export class FaultProxy {
   }
 
   #fault(method: string): ProxyFault | undefined {
-    if (this.#random() >= this.rate) return undefined;
+    if (this.#random() >= (method === 'PUT' ? this.rate : this.rate * this.readShare)) return undefined;
     const fault = PROXY_FAULTS[Math.floor(this.#random() * PROXY_FAULTS.length)] ?? 'hang';
     // What is no PUT has no effect that could come late, and no condition to conflict with.
     return method !== 'PUT' && (fault === 'late' || fault === 'conflict') ? 'reset before' : fault;
