@@ -122,7 +122,7 @@ test('appends go on while Kafka is away, at start, stopped and hanging; then the
     }
   };
   await appendOften();
-  expect(mirror.check).toMatchObject({ name: 'mirror', status: 'degraded' });
+  await until(() => mirror.check.status === 'degraded');
   await server.server.start();
   await until(() => mirror.check.status === 'ok');
   await expectMirrored(on, server.kafka, ['steady']);
@@ -140,8 +140,8 @@ test('appends go on while Kafka is away, at start, stopped and hanging; then the
   server.server.resume();
   await expectMirrored(on, server.kafka, ['steady']);
   await until(() => mirror.lag === 0 && mirror.check.status === 'ok');
-  // A disk and a busy machine, but never a time-out of Kafka.
-  expect(Math.max(...took)).toBeLessThan(1_000);
+  // A disk and a busy machine, but never a time-out of Kafka: the shortest is of 3 s.
+  expect(Math.max(...took)).toBeLessThan(3_000);
   await on.close();
 });
 

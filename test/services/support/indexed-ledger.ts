@@ -17,7 +17,7 @@ import type { OpenLedger } from '#indelible/service.js';
 import { auditFolder } from '../../support/audit.js';
 
 /** Fails the test if it does not come true in time. */
-export async function eventually(what: string, isTrue: () => Promise<boolean> | boolean, ms = 60_000): Promise<void> {
+export async function eventually(what: string, isTrue: () => Promise<boolean> | boolean, ms = 110_000): Promise<void> {
   for (const deadline = Date.now() + ms; ; ) {
     if (await isTrue()) return;
     if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);
