@@ -34,6 +34,7 @@ interface Options {
   readonly incremental?: boolean;
   readonly replica?: boolean;
   readonly againstReplica?: boolean;
+  readonly retention?: boolean;
   readonly workers?: number;
   readonly json?: boolean;
   readonly progress?: boolean;
@@ -52,6 +53,7 @@ export function command(context: CliContext): Command {
     .addOption(new Option('--incremental', 'begin where the last one ended, and sign for what was found intact').conflicts(['from', 'to']))
     .addOption(new Option('--replica', 'verify the second bucket (INDELIBLE_S3_REPLICA_BUCKET) by itself').conflicts(['againstReplica', 'incremental']))
     .addOption(new Option('--against-replica', 'hold the chains against the second bucket, byte for byte').conflicts(['from', 'to', 'incremental']))
+    .addOption(new Option('--retention', 'also ask for the retention of each segment and hold it against the settings: a request a segment').conflicts(['replica', 'againstReplica']))
     .addOption(new Option('--workers <count>', 'threads; 0: none beside the main one').argParser(integer(0, 256)))
     .addOption(progressOption())
     .addOption(jsonOption())
@@ -79,6 +81,9 @@ async function run({ output, exit }: CliContext, options: Options): Promise<void
     ...((keys.length > 0 || options.deployment !== undefined) && { trust: { keys, ...(options.deployment !== undefined && { deployment: options.deployment }) } }),
     hints,
     ...(options.workers !== undefined && { workers: options.workers }),
+    ...(options.retention === true && {
+      retention: { mode: settings.retentionMode, days: settings.retentionDays, onProgress: (segments: number) => progress.show(() => `retention of ${grouped(segments)} segments seen`) },
+    }),
     onProgress: ({ chainId, entries, totalEntries, entriesPerSecond }: { chainId: string; entries: number; totalEntries?: number; entriesPerSecond: number }) =>
       progress.show(() => `${chainId}: ${grouped(entries)}${totalEntries === undefined ? '' : ` of ${grouped(totalEntries)}`} entries verified, ${grouped(entriesPerSecond)}/s`),
   };

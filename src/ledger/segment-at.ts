@@ -30,12 +30,16 @@ export type SegmentAt =
   | { readonly outcome: 'entry'; readonly bytes: Uint8Array; readonly segment: VerifiedSegment; readonly versionId: string | undefined; readonly odd: readonly Finding[] }
   /** `latest`: what a condition on the key looks at. */
   | { readonly outcome: 'debris'; readonly fault: string; readonly latest: StoredVersion | undefined; readonly odd: readonly Finding[] }
-  | { readonly outcome: 'damaged'; readonly fault: string; readonly odd: readonly Finding[] };
+  /** `bytes`: of the oldest such version, unless it can't be read. */
+  | { readonly outcome: 'damaged'; readonly fault: string; readonly bytes: Uint8Array | undefined; readonly odd: readonly Finding[] };
 
-type Judged = { readonly outcome: 'valid'; readonly bytes: Uint8Array; readonly segment: VerifiedSegment } | { readonly outcome: 'debris' | 'damaged'; readonly fault: string };
+/** Who judges: the keys that may sign, and a look for those that came since. */
+export type SegmentTrust = Pick<ChainTrust, 'deployment' | 'publicKeys' | 'keysOf' | 'refresh'>;
+
+type Judged = { readonly outcome: 'valid'; readonly bytes: Uint8Array; readonly segment: VerifiedSegment } | { readonly outcome: 'debris' | 'damaged'; readonly fault: string; readonly bytes?: Uint8Array };
 
 /** @throws StoreError */
-export async function segmentAt(store: StoreReader, trust: ChainTrust, place: Place): Promise<SegmentAt> {
+export async function segmentAt(store: Pick<StoreReader, 'read' | 'versions' | 'versioned'>, trust: SegmentTrust, place: Place): Promise<SegmentAt> {
   const key = segmentKey(place.chainId, place.firstSequence);
   if (!store.versioned) {
     const bytes = await store.read(key);
@@ -43,14 +47,14 @@ export async function segmentAt(store: StoreReader, trust: ChainTrust, place: Pl
     const judged = await judge(bytes, trust, place);
     if (judged.outcome === 'valid') return { outcome: 'entry', bytes, segment: judged.segment, versionId: undefined, odd: [] };
     // A folder has no condition to write over anything with: an operator must look.
-    return { outcome: 'damaged', fault: judged.fault, odd: [] };
+    return { outcome: 'damaged', fault: judged.fault, bytes, odd: [] };
   }
   const versions = await store.versions(key, { retention: false });
   return judgeVersions(store, trust, place, versions);
 }
 
 /** As above, for a key whose versions (oldest first) are known already. @throws StoreError */
-export async function judgeVersions(store: StoreReader, trust: ChainTrust, place: Place, versions: readonly StoredVersion[]): Promise<SegmentAt> {
+export async function judgeVersions(store: VersionReader, trust: SegmentTrust, place: Place, versions: readonly StoredVersion[]): Promise<SegmentAt> {
   const key = segmentKey(place.chainId, place.firstSequence);
   const odd: Finding[] = [];
   const note = (code: Finding['code'], detail: string): void => {
@@ -58,7 +62,7 @@ export async function judgeVersions(store: StoreReader, trust: ChainTrust, place
   };
   let entry: { readonly bytes: Uint8Array; readonly segment: VerifiedSegment; readonly versionId: string } | undefined;
   let fault = '';
-  let damaged: string | undefined;
+  let damaged: { readonly versionId: string; readonly fault: string; readonly bytes: Uint8Array | undefined } | undefined;
   for (const version of versions) {
     const { versionId } = version;
     if (version.deleteMarker) note('delete_marker', `a delete marker (${versionId}, ${version.storedAt}) hides the object`);
@@ -68,13 +72,17 @@ export async function judgeVersions(store: StoreReader, trust: ChainTrust, place
       if (judged.outcome === 'valid') entry = { ...judged, versionId };
       else {
         fault = judged.fault;
-        if (judged.outcome === 'damaged') damaged = fault;
+        if (judged.outcome === 'damaged') damaged ??= { versionId, fault, bytes: judged.bytes };
         else note('foreign_object', `version ${versionId} is not a segment of the chain: ${fault}`);
       }
     }
   }
-  if (entry !== undefined) return { ...entry, outcome: 'entry', odd };
-  if (damaged !== undefined) return { outcome: 'damaged', fault: damaged, odd };
+  if (entry !== undefined) {
+    // Signed, older, and not what the chain goes on with: never to be passed over in silence.
+    if (damaged !== undefined) note('fork', `version ${damaged.versionId} is older than the entry, and was signed: ${damaged.fault}`);
+    return { ...entry, outcome: 'entry', odd };
+  }
+  if (damaged !== undefined) return { outcome: 'damaged', fault: damaged.fault, bytes: damaged.bytes, odd };
   if (versions.every((version) => version.deleteMarker)) return { outcome: 'absent', odd };
   return { outcome: 'debris', fault, latest: versions.at(-1), odd };
 }
@@ -83,19 +91,23 @@ export async function judgeVersions(store: StoreReader, trust: ChainTrust, place
  * Versions that were read and are no segments, with the reason: a version never changes, and whoever can write
  * there can write many. Judged by the keys known at the time, so with more keys they are looked at again.
  */
-const junk = new WeakMap<StoreReader, { readonly keys: number; readonly faults: Map<string, string> }>();
+const junk = new WeakMap<VersionReader, WeakMap<SegmentTrust, { readonly keys: number; readonly faults: Map<string, string> }>>();
 const MAX_JUNK = 10_000;
 
-function knownJunk(store: StoreReader, trust: ChainTrust): Map<string, string> {
-  let known = junk.get(store);
+function knownJunk(store: VersionReader, trust: SegmentTrust): Map<string, string> {
+  const ofStore = junk.get(store) ?? new WeakMap();
+  junk.set(store, ofStore);
+  let known = ofStore.get(trust);
   if (known?.keys !== trust.publicKeys.length || known.faults.size >= MAX_JUNK) {
     known = { keys: trust.publicKeys.length, faults: new Map() };
-    junk.set(store, known);
+    ofStore.set(trust, known);
   }
   return known.faults;
 }
 
-async function judgeVersion(store: StoreReader, trust: ChainTrust, place: Place, { versionId, size }: StoredVersion): Promise<Judged> {
+type VersionReader = Pick<StoreReader, 'read'>;
+
+async function judgeVersion(store: VersionReader, trust: SegmentTrust, place: Place, { versionId, size }: StoredVersion): Promise<Judged> {
   if (size > MAX_SEGMENT_BYTES) return { outcome: 'debris', fault: `${size} bytes are no segment` };
   const key = segmentKey(place.chainId, place.firstSequence);
   const name = `${key} ${versionId}`;
@@ -108,7 +120,7 @@ async function judgeVersion(store: StoreReader, trust: ChainTrust, place: Place,
   return judged;
 }
 
-async function judge(bytes: Uint8Array, trust: ChainTrust, place: Place): Promise<Judged> {
+async function judge(bytes: Uint8Array, trust: SegmentTrust, place: Place): Promise<Judged> {
   const { chainId, firstSequence, before } = place;
   const expected = { deployment: trust.deployment, chainId, firstSequence, before };
   let verified = verifySegment(bytes, expected, trust.keysOf(chainId));
@@ -119,11 +131,11 @@ async function judge(bytes: Uint8Array, trust: ChainTrust, place: Place): Promis
   if (verified.outcome === 'valid') return { outcome: 'valid', bytes, segment: verified };
   const fault = `${verified.fault.code}: ${verified.fault.detail}`;
   // Signed and whole, and yet not what follows: two histories. Not to be passed over as if it were junk.
-  const isOther = before !== undefined && verifySegment(bytes, { ...expected, before: undefined }, trust.keysOf(chainId)).outcome === 'valid';
-  return { outcome: isOther || wasSigned(verified, firstSequence) ? 'damaged' : 'debris', fault };
+  const alone = before === undefined ? verified : verifySegment(bytes, { ...expected, before: undefined }, trust.keysOf(chainId));
+  return alone.outcome === 'valid' || wasSigned(alone, firstSequence) ? { outcome: 'damaged', fault, bytes } : { outcome: 'debris', fault };
 }
 
 /** No writer without a key has a checkpoint of ours that covers entries which are not there yet. */
-function wasSigned({ claimed }: InvalidSegment, firstSequence: number): boolean {
+export function wasSigned({ claimed }: InvalidSegment, firstSequence: number): boolean {
   return claimed?.signed !== undefined && claimed.signed.size > firstSequence;
 }

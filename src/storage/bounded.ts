@@ -23,6 +23,8 @@ export function boundCalls(store: WormStore, timer: Timer, milliseconds: number)
   const { kind, location, versioned } = store;
   const createOver = store.createOver?.bind(store);
   const contested = store.contested?.bind(store);
+  const eachKey = store.eachKey?.bind(store);
+  const retentionOf = store.retentionOf?.bind(store);
   return {
     kind,
     location,
@@ -31,6 +33,8 @@ export function boundCalls(store: WormStore, timer: Timer, milliseconds: number)
       createOver: (key, over, bytes, retention) => within(timer, milliseconds, 'create', key, createOver(key, over, bytes, retention)),
     }),
     ...(contested !== undefined && { contested }),
+    ...(eachKey !== undefined && { eachKey }),
+    ...(retentionOf !== undefined && { retentionOf: (key, versionId) => within(timer, milliseconds, 'versions', key, retentionOf(key, versionId)) }),
     create: (key, bytes, retention) => within(timer, milliseconds, 'create', key, store.create(key, bytes, retention)),
     read: (key, versionId) => within(timer, milliseconds, 'read', key, store.read(key, versionId)),
     versions: (key, options) => within(timer, milliseconds, 'versions', key, store.versions(key, options)),

@@ -57,11 +57,21 @@ export interface WormStore {
    */
   versions(key: string, options?: VersionsOptions): Promise<readonly StoredVersion[]>;
 
+  /** Of one version. Stores that enforce retention have it. @throws StoreError */
+  retentionOf?(key: string, versionId: string): Promise<StoredVersion['retention']>;
+
   /**
    * The keys below `prefix` that hold anything but exactly one version, with their versions, oldest first
    * (their retention left out). Stores with versions have it. @throws StoreError
    */
-  contested?(prefix: string): AsyncIterable<ContestedKey>;
+  contested?(prefix: string): AsyncIterable<KeyVersions>;
+
+  /**
+   * Every key below `prefix` from `from` on (inclusive), in ascending byte order, with its versions, oldest first
+   * (their retention left out): one walk, for who reads by version id. A key created meanwhile may be missing.
+   * Stores with versions have it. @throws StoreError
+   */
+  eachKey?(prefix: string, from?: string): AsyncIterable<KeyVersions>;
 
   /**
    * Keys that start with `prefix`, in ascending byte order, from `from` on (inclusive), at most `limit`
@@ -102,14 +112,14 @@ export interface WormStore {
 }
 
 /** What reading and verifying need. */
-export type StoreReader = Pick<WormStore, 'kind' | 'location' | 'versioned' | 'read' | 'versions' | 'contested' | 'list' | 'strays' | 'close'>;
+export type StoreReader = Pick<WormStore, 'kind' | 'location' | 'versioned' | 'read' | 'versions' | 'retentionOf' | 'contested' | 'eachKey' | 'list' | 'strays' | 'close'>;
 
 export interface VersionsOptions {
   /** Default true. */
   readonly retention?: boolean;
 }
 
-export interface ContestedKey {
+export interface KeyVersions {
   readonly key: string;
   readonly versions: readonly StoredVersion[];
 }
@@ -191,6 +201,11 @@ export class StoreError extends Error {
     this.key = key;
     this.stored = stored;
   }
+}
+
+/** Whether a key holds anything but one version that is none but an object. */
+export function isContested(versions: readonly StoredVersion[]): boolean {
+  return versions.length !== 1 || versions[0]?.deleteMarker !== false;
 }
 
 const KEY_PART = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;

@@ -5,6 +5,9 @@
  * Each segment is judged with the end of the one before it as its start. After one that can't be believed
  * the next is judged by its own header, which the signed root vouches for, so that one bad segment does not
  * hide the state of those behind it.
+ *
+ * Where keys hold versions that can't be taken away (DESIGN: the oldest valid version is the entry), what no key of
+ * ours ever signed did not take the place of anything: it is told, and the chain is judged as if it were not there.
  */
 import { hexEncode } from '#platform';
 import { emptyHead, segmentKey } from '../core/chain.js';
@@ -12,12 +15,14 @@ import type { ChainHead } from '../core/chain.js';
 import type { Finding, FindingCode } from '../core/findings.js';
 import { equalBytes, frontierRoot } from '../core/merkle.js';
 import { TreeExtension } from '../core/tree-extension.js';
-import type { NoteKey } from '../core/note.js';
 import { MAX_SEGMENT_ENTRIES } from '../core/segment.js';
 import { verifySegment } from '../core/verify-segment.js';
 import type { InvalidSegment, VerifiedSegment } from '../core/verify-segment.js';
+import { wasSigned } from '../ledger/segment-at.js';
+import type { SegmentAt, SegmentTrust } from '../ledger/segment-at.js';
+import type { StoredVersion } from '../storage/worm-store.js';
 import type { FindingList } from './finding-list.js';
-import type { ObjectRead } from './object-reader.js';
+import type { ObjectRead, Unread } from './object-reader.js';
 
 /** Where the chain stands before the next object. */
 export interface WalkState {
@@ -54,16 +59,17 @@ export interface Looked {
 }
 
 export interface WalkContext {
-  readonly deployment: string;
   readonly chainId: string;
-  readonly keys: readonly NoteKey[];
+  readonly trust: SegmentTrust;
   readonly wanted: Wanted;
   /** Segments before this sequence are read for their end alone, and not counted. */
   readonly countFrom: number;
-  /** The object at the key of this sequence, read now. */
-  readonly read: (firstSequence: number) => Promise<ObjectRead>;
-  /** All keys, if there are more by now: asked where a signature is of none that is known. */
-  readonly moreKeys?: () => Promise<readonly NoteKey[] | undefined>;
+  /** Whether keys hold versions, none of which can be taken away. */
+  readonly versioned: boolean;
+  /** What the key of this sequence holds now. */
+  readonly lookUp: (firstSequence: number) => Promise<ObjectRead>;
+  /** Which of a key's versions is the entry. */
+  readonly judge: (firstSequence: number, before: ChainHead | undefined, versions: readonly StoredVersion[]) => Promise<SegmentAt | Unread>;
 }
 
 export class ChainWalk {
@@ -80,13 +86,11 @@ export class ChainWalk {
   readonly signers = new Set<string>();
   readonly looked: Looked = { roots: new Map(), entryHashes: new Map() };
   #begun = false;
-  #keys: readonly NoteKey[];
   readonly #context: WalkContext;
   readonly #findings: FindingList;
 
   constructor(context: WalkContext, state: WalkState, findings: FindingList) {
     this.#context = context;
-    this.#keys = context.keys;
     this.state = state;
     this.#findings = findings;
   }
@@ -95,7 +99,9 @@ export class ChainWalk {
    * The next listed object.
    * @param following first sequence of the one listed behind it, if there is one
    */
-  async step(first: number, object: ObjectRead, following: number | undefined): Promise<void> {
+  async step(first: number, listed: ObjectRead, following: number | undefined): Promise<void> {
+    const object = listed.outcome === 'versions' ? await this.#oldestValid(first, listed.versions) : listed;
+    if (object === undefined || (this.#context.versioned && (await this.#isAhead(first, object)))) { this.#begun = true; return; }
     await this.#unlisted(first);
     const { next } = this.state;
     if (next !== undefined && first < next) { await this.#inside(first, object); return; }
@@ -119,26 +125,53 @@ export class ChainWalk {
   /** A listing of a living chain may show a later object and not an earlier one: ask for it by name. */
   async #unlisted(first: number): Promise<void> {
     for (let { next } = this.state; next !== undefined && next < first; { next } = this.state) {
-      const object = await this.#context.read(next);
-      if (object.outcome === 'absent') return;
+      const found = await this.#context.lookUp(next);
+      // What is not of the chain is told where it was listed.
+      const object = found.outcome === 'versions' ? await this.#oldestValid(next, found.versions, { tellIfNone: false }) : found;
+      if (object === undefined || object.outcome === 'absent') return;
       await this.#judge(next, object, first);
     }
   }
 
+  /** Tells what a key holds beside the entry; `undefined` if it holds nothing of the chain. */
+  async #oldestValid(first: number, versions: readonly StoredVersion[], { tellIfNone = true } = {}): Promise<Standing | undefined> {
+    const { head } = this.state;
+    const at = await this.#context.judge(first, head?.size === first ? head : undefined, versions);
+    if (at.outcome === 'not_a_file' || at.outcome === 'failed') return at;
+    const isOurs = at.outcome === 'entry' || at.outcome === 'damaged';
+    if (isOurs || tellIfNone) for (const finding of at.odd) this.#findings.add(beside(finding));
+    if (!isOurs) return undefined;
+    return at.bytes === undefined ? { outcome: 'absent' } : { outcome: 'read', bytes: at.bytes };
+  }
+
+  /** Whether it stands behind where the chain goes on, and nothing says that it is of the chain. */
+  async #isAhead(first: number, object: Standing): Promise<boolean> {
+    const { next } = this.state;
+    if (next === undefined || first <= next) return false;
+    if (object.outcome === 'failed') {
+      this.#add('unverified_range', first, object.reason, { sequence: first });
+      return true;
+    }
+    if (object.outcome !== 'read' || (await this.#isOurs(first, object.bytes))) return false;
+    this.#foreign(first, object.versionId, 'nothing of this chain is signed for this place');
+    return true;
+  }
+
   /** An object whose place is taken. Whole and signed, it is another history. */
-  async #inside(first: number, object: ObjectRead): Promise<void> {
+  async #inside(first: number, object: Standing): Promise<void> {
     const segment = object.outcome === 'read' ? await this.#verify(first, object.bytes, undefined) : undefined;
     if (segment?.outcome !== 'valid') {
-      this.#add('foreign_object', first, 'the sequence at which it stands lies within another segment', {});
+      const versionId = object.outcome === 'read' ? object.versionId : undefined;
+      this.#foreign(first, versionId, 'the sequence at which it stands lies within another segment');
       return;
     }
     this.#add('fork', first, 'a second signed segment for sequences that another one holds', { sequence: first, lastSequence: segment.after.size - 1 });
   }
 
-  async #judge(first: number, object: ObjectRead, following: number | undefined): Promise<void> {
+  async #judge(first: number, object: Standing, following: number | undefined): Promise<void> {
     switch (object.outcome) {
       case 'read':
-        { await this.#segment(first, object.bytes, following); return; }
+        { await this.#segment(first, object, following); return; }
       case 'absent':
         this.#lost(first, following, 'missing_object', 'it was listed, and is not there');
         return;
@@ -156,7 +189,7 @@ export class ChainWalk {
     this.#goOn(first, following ?? first + 1, { next: undefined, head: undefined, signedRoot: undefined });
   }
 
-  async #segment(first: number, bytes: Uint8Array, following: number | undefined): Promise<void> {
+  async #segment(first: number, { bytes, versionId }: ReadObject, following: number | undefined): Promise<void> {
     const { head, signedRoot } = this.state;
     const before = head?.size === first ? head : undefined;
     const segment = await this.#verify(first, bytes, before);
@@ -175,19 +208,22 @@ export class ChainWalk {
       this.#accept(alone);
       return;
     }
+    if (this.#context.versioned && !wasSigned(alone, first)) {
+      this.#foreign(first, versionId, `it is not a segment of the chain: ${segment.fault.code}: ${segment.fault.detail}`);
+      this.#begun = true;
+      return;
+    }
     this.#reject(first, segment, following);
   }
 
   async #verify(first: number, bytes: Uint8Array, before: ChainHead | undefined): Promise<VerifiedSegment | InvalidSegment> {
-    const { deployment, chainId, moreKeys } = this.#context;
-    const verify = (): VerifiedSegment | InvalidSegment => verifySegment(bytes, { deployment, chainId, firstSequence: first, ...(before === undefined ? {} : { before }) }, this.#keys);
+    const { chainId, trust } = this.#context;
+    const { deployment } = trust;
+    const verify = (): VerifiedSegment | InvalidSegment => verifySegment(bytes, { deployment, chainId, firstSequence: first, ...(before === undefined ? {} : { before }) }, trust.keysOf(chainId));
     const segment = verify();
     if (segment.outcome === 'valid' || segment.fault.code !== 'signature_invalid') return segment;
     // A key is stated before it signs: so one that signed this is in the store by now.
-    const keys = await moreKeys?.();
-    if (keys === undefined) return segment;
-    this.#keys = keys;
-    return verify();
+    return (await trust.refresh()) ? verify() : segment;
   }
 
   #unjoined(code: FindingCode, segment: VerifiedSegment, detail: string): void {
@@ -235,7 +271,7 @@ export class ChainWalk {
   /** Whether a key of the deployment signed anything that ends behind `first`. */
   async #isOurs(first: number, bytes: Uint8Array): Promise<boolean> {
     const segment = await this.#verify(first, bytes, undefined);
-    return segment.outcome === 'valid' || (segment.claimed?.signed !== undefined && segment.claimed.signed.size > first);
+    return segment.outcome === 'valid' || wasSigned(segment, first);
   }
 
   #lookUp({ firstSequence, count, tree, before, leafHashes, entryHashes }: VerifiedSegment): void {
@@ -250,10 +286,31 @@ export class ChainWalk {
     }
   }
 
+  #foreign(first: number, versionId: string | undefined, why: string): void {
+    const { chainId } = this.#context;
+    const finding: Finding = { code: 'foreign_object', chainId, sequence: first, key: segmentKey(chainId, first), detail: versionId === undefined ? why : `version ${versionId}: ${why}` };
+    this.#findings.add(versionId === undefined ? withoutSequence(finding) : beside(finding));
+  }
+
   #add(code: FindingCode, first: number, detail: string, range: Pick<Finding, 'sequence' | 'lastSequence'>): void {
     const { chainId } = this.#context;
     this.#findings.add({ code, chainId, ...range, key: segmentKey(chainId, first), detail });
   }
+}
+
+/** An object, once it is known which of its versions counts. */
+type Standing = Exclude<ObjectRead, { readonly outcome: 'versions' }>;
+type ReadObject = Extract<ObjectRead, { readonly outcome: 'read' }>;
+
+/** What is put over an entry, hides it or stands in a free place takes nothing from any entry: it has no bad sequence. */
+export function beside(finding: Finding): Finding {
+  // Signed twice, it does: nobody but the holder of the key says which of the two it was.
+  if (finding.code === 'fork' || finding.sequence === undefined) return finding;
+  return { ...withoutSequence(finding), detail: `at sequence ${finding.sequence}: ${finding.detail}` };
+}
+
+function withoutSequence({ code, chainId, key, detail }: Finding): Finding {
+  return { code, chainId, ...(key !== undefined && { key }), detail };
 }
 
 function lastOf(end: number | undefined): Pick<Finding, 'lastSequence'> {

@@ -1,7 +1,7 @@
 /** Cuts the objects of a chain into ranges while listing them: no more than a range of keys is ever held. */
 import { parseSegmentKey, segmentKey, segmentPrefix } from '../core/chain.js';
 import { everyKey } from '../storage/worm-store.js';
-import type { StoreReader } from '../storage/worm-store.js';
+import type { StoredVersion, StoreReader } from '../storage/worm-store.js';
 
 /** Some hundred milliseconds of work: little enough to share out evenly, enough not to talk about. */
 const RANGE_KEYS = 256;
@@ -17,6 +17,8 @@ export interface RangeLimits {
 
 export interface PlannedRange {
   readonly firsts: readonly number[];
+  /** What each of these keys holds, oldest first; absent for a store whose keys hold no versions. */
+  readonly versions: readonly (readonly StoredVersion[])[] | undefined;
   /** First sequence of the object listed behind the range. */
   readonly following: number | undefined;
 }
@@ -36,23 +38,35 @@ export async function* planRanges(
 ): AsyncGenerator<PlannedRange> {
   const { keys: maxKeys = RANGE_KEYS, entries: maxEntries = RANGE_ENTRIES } = limits;
   let firsts: number[] = [];
-  for await (const key of everyKey(store, segmentPrefix(chainId), from === undefined ? undefined : segmentKey(chainId, from))) {
+  let held: (readonly StoredVersion[])[] | undefined;
+  const range = (following: number | undefined): PlannedRange => ({ firsts, versions: held, following });
+  for await (const { key, versions } of keysOf(store, chainId, from)) {
     const first = parseSegmentKey(key)?.firstSequence;
     if (first === undefined) {
       onForeign(key);
       continue;
     }
     if (firsts.length === maxKeys || first - (firsts[0] ?? first) >= maxEntries) {
-      yield { firsts, following: first };
+      yield range(first);
       firsts = [];
+      held = undefined;
     }
     if (to !== undefined && first > to) {
-      if (firsts.length > 0) yield { firsts, following: first };
+      if (firsts.length > 0) yield range(first);
       return;
     }
     firsts.push(first);
+    if (versions !== undefined) (held ??= []).push(versions);
   }
-  if (firsts.length > 0) yield { firsts, following: undefined };
+  if (firsts.length > 0) yield range(undefined);
+}
+
+/** The keys with what they hold, where one key can hold several versions: then whoever reads says which. */
+async function* keysOf(store: StoreReader, chainId: string, from: number | undefined): AsyncGenerator<{ readonly key: string; readonly versions?: readonly StoredVersion[] }> {
+  const prefix = segmentPrefix(chainId);
+  const start = from === undefined ? undefined : segmentKey(chainId, from);
+  if (store.eachKey !== undefined) yield* store.eachKey(prefix, start);
+  else for await (const key of everyKey(store, prefix, start)) yield { key, ...(store.versioned && { versions: await store.versions(key, { retention: false }) }) };
 }
 
 /**

@@ -1,14 +1,15 @@
 /** One range of a chain's objects, judged by whoever is free: this thread or a worker. */
 import { hexDecode, hexEncode } from '#platform';
 import type { ChainHead } from '../core/chain.js';
-import type { NoteKey } from '../core/note.js';
-import type { StoreReader } from '../storage/worm-store.js';
+import { judgeVersions } from '../ledger/segment-at.js';
+import type { StoredVersion, StoreReader } from '../storage/worm-store.js';
 import { ChainWalk, startAt } from './chain-walk.js';
 import type { Wanted, WalkState } from './chain-walk.js';
 import { FindingList } from './finding-list.js';
 import type { FindingSummary } from './finding-list.js';
-import { readSegment } from './object-reader.js';
-import { LaterKeys, noteKeysOf } from './trust.js';
+import { lookUp, readListed, readSegment, retried } from './object-reader.js';
+import type { ObjectRead } from './object-reader.js';
+import { LaterKeys } from './trust.js';
 import type { ChainKeys } from './trust.js';
 
 /** Plain data, because it travels between threads. */
@@ -17,6 +18,8 @@ export interface RangeTask {
   readonly keys: ChainKeys;
   /** First sequences of the objects, by their keys, ascending; at least one. */
   readonly firsts: readonly number[];
+  /** What each of their keys was listed with, where keys hold versions: what is read is read by these. */
+  readonly versions: readonly (readonly StoredVersion[])[] | undefined;
   /** That of the object listed behind them. */
   readonly following: number | undefined;
   /** Where the chain stands before them, if that is known already. */
@@ -90,29 +93,38 @@ export async function runRange(
   onProgress: (entries: number, segments: number) => void,
   signal?: AbortSignal,
 ): Promise<RangeResult> {
-  const { chainId, firsts, following } = task;
+  const { chainId, firsts, versions, following } = task;
   const findings = new FindingList(task.maxFindings);
-  const read = (first: number): ReturnType<typeof readSegment> => readSegment(store, chainId, first);
-  const keys: readonly NoteKey[] = noteKeysOf(task.keys, chainId);
-  const { deployment } = task.keys;
+  const read = (i: number): Promise<ObjectRead> => {
+    const held = versions?.[i];
+    return held === undefined ? readSegment(store, chainId, firsts[i] as number) : readListed(store, chainId, firsts[i] as number, held);
+  };
   const { wanted, countFrom } = task;
   const state = task.state === undefined ? startAt(firsts[0] as number) : walkState(chainId, task.state);
-  const later = new LaterKeys(store, task.keys);
-  const moreKeys = async (): Promise<readonly NoteKey[] | undefined> => {
-    const more = await later.more();
-    return more === undefined ? undefined : noteKeysOf(more, chainId);
-  };
-  const walk = new ChainWalk({ deployment, chainId, keys, wanted, countFrom, read, moreKeys }, state, findings);
+  const trust = new LaterKeys(store, task.keys);
+  const walk = new ChainWalk(
+    {
+      chainId,
+      trust,
+      wanted,
+      countFrom,
+      versioned: store.versioned,
+      lookUp: (first) => lookUp(store, chainId, first),
+      judge: (firstSequence, before, held) => retried(() => judgeVersions(store, trust, { chainId, firstSequence, before }, held)),
+    },
+    state,
+    findings,
+  );
 
   let reported = { entries: 0, segments: 0 };
   // One object ahead: the disk works while this thread hashes.
-  let ahead = read(firsts[0] as number);
+  let ahead = read(0);
   for (let i = 0; i < firsts.length; i++) {
     signal?.throwIfAborted();
     const object = await ahead;
     const next = firsts[i + 1];
     if (next !== undefined) {
-      ahead = read(next);
+      ahead = read(i + 1);
       // It is awaited in the next round; until then its failure is not unhandled.
       ahead.catch(() => undefined);
     }
@@ -143,8 +155,9 @@ export async function runRange(
  */
 export function joins(state: PlainState, task: RangeTask, result: RangeResult): boolean {
   const first = task.firsts[0];
-  if (state.head === undefined) return state.signedRoot === undefined && (state.next === undefined || state.next === first);
   const { claim } = result;
+  // Behind one whose extent is not known, a first object that is none of the chain says nothing of where it goes on.
+  if (state.head === undefined) return state.signedRoot === undefined && (state.next === first || (state.next === undefined && claim !== undefined));
   return (
     state.next === first &&
     claim !== undefined &&

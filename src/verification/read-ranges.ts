@@ -61,11 +61,11 @@ export async function readRanges(options: ReadRangesOptions): Promise<Reading> {
     merge(reading, result);
   };
   try {
-    for await (const { firsts, following } of plan) {
+    for await (const { firsts, versions, following } of plan) {
       while (underWay.length >= ahead) await settleOldest();
       signal?.throwIfAborted();
       const known = underWay.length === 0 && (reading.end !== undefined || options.state !== undefined);
-      const task: RangeTask = { ...common, firsts, following, state: known ? reading.state : undefined };
+      const task: RangeTask = { ...common, firsts, versions, following, state: known ? reading.state : undefined };
       const result = executor.run(task, options.onProgress, signal);
       // It is awaited in its turn; until then its failure is not unhandled.
       result.catch(() => undefined);
@@ -84,7 +84,8 @@ function merge(reading: Reading, result: RangeResult): void {
   reading.segments += result.segments;
   reading.findings.addAll(result.findings);
   reading.state = result.state;
-  reading.end = Math.max(reading.end ?? 0, result.end);
+  // A range of nothing but what is not of the chain has no end.
+  if (result.end > 0) reading.end = Math.max(reading.end ?? 0, result.end);
   reading.checkpoint = result.checkpoint ?? reading.checkpoint;
   for (const keyId of result.signers) reading.signers.add(keyId);
   for (const [size, root] of result.roots) reading.roots.set(size, root);

@@ -5,15 +5,16 @@ import { equalBytes } from '../core/merkle.js';
 import { MAX_SEGMENT_ENTRIES } from '../core/segment.js';
 import { verifySegment } from '../core/verify-segment.js';
 import type { VerifiedSegment } from '../core/verify-segment.js';
+import { segmentAt } from '../ledger/segment-at.js';
 import type { StoreReader } from '../storage/worm-store.js';
 import { startOfChain } from './chain-walk.js';
 import type { WalkState } from './chain-walk.js';
 import { openMark, parseMarkText } from './mark.js';
 import type { Mark } from './mark.js';
-import { readSegment } from './object-reader.js';
+import { readSegment, retried } from './object-reader.js';
 import { objectsBefore } from './plan.js';
 import type { RestsOnMark } from './report.js';
-import { noteKeysOf } from './trust.js';
+import { LaterKeys, noteKeysOf } from './trust.js';
 import type { ChainKeys } from './trust.js';
 
 export interface Start {
@@ -34,11 +35,13 @@ export interface Start {
 export async function startBefore(store: StoreReader, chainId: string, sequence: number, keys: ChainKeys): Promise<Start | undefined> {
   const firsts = [...(await objectsBefore(store, chainId, sequence, 2 * MAX_SEGMENT_ENTRIES - 1))];
   let cover = firsts.pop();
+  while (store.versioned && cover !== undefined && (await soundSegment(store, chainId, cover, keys)) === 'foreign') cover = firsts.pop();
   if (cover === undefined) return undefined;
   for (;;) {
     const before = firsts.pop();
     if (before === undefined) return { listFrom: cover, state: cover === 0 ? startOfChain(chainId) : undefined, countFrom: cover, linkMissing: cover > 0 };
     const segment = await soundSegment(store, chainId, before, keys);
+    if (segment === 'foreign') continue;
     // An object that stands inside another's sequences covers nothing.
     if (segment === undefined || segment.after.size <= cover) return { listFrom: before, state: undefined, countFrom: cover };
     cover = before;
@@ -65,8 +68,12 @@ export async function resumeAt(store: StoreReader, chainId: string, note: string
   }
   const { mark, signers } = opened;
   if (mark.size === 0) return { outcome: 'ignored', reason: 'it stands for no entry' };
-  const first = (await objectsBefore(store, chainId, mark.size - 1, MAX_SEGMENT_ENTRIES - 1)).at(-1);
-  const segment = first === undefined ? undefined : await soundSegment(store, chainId, first, keys);
+  const firsts = [...(await objectsBefore(store, chainId, mark.size - 1, MAX_SEGMENT_ENTRIES - 1))];
+  let segment: VerifiedSegment | 'foreign' | undefined;
+  do {
+    const first = firsts.pop();
+    segment = first === undefined ? undefined : await soundSegment(store, chainId, first, keys);
+  } while (segment === 'foreign');
   if (segment === undefined) return { outcome: 'contradicted', reason: `no sound segment holds entry ${mark.size - 1}, which it was made behind` };
   const { after, tree } = segment;
   if (
@@ -85,7 +92,13 @@ export async function resumeAt(store: StoreReader, chainId: string, note: string
   };
 }
 
-async function soundSegment(store: StoreReader, chainId: string, first: number, keys: ChainKeys): Promise<VerifiedSegment | undefined> {
+/** `foreign`: where keys hold versions, none of this one's was ever of the chain. */
+async function soundSegment(store: StoreReader, chainId: string, first: number, keys: ChainKeys): Promise<VerifiedSegment | 'foreign' | undefined> {
+  if (store.versioned) {
+    const at = await retried(() => segmentAt(store, new LaterKeys(store, keys), { chainId, firstSequence: first }));
+    if (at.outcome === 'entry') return at.segment;
+    return at.outcome === 'absent' || at.outcome === 'debris' ? 'foreign' : undefined;
+  }
   const object = await readSegment(store, chainId, first);
   if (object.outcome !== 'read') return undefined;
   const segment = verifySegment(object.bytes, { deployment: keys.deployment, chainId, firstSequence: first }, noteKeysOf(keys, chainId));

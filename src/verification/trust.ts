@@ -8,10 +8,11 @@ import type { KeyStatement, KnownKey } from '../core/key-object.js';
 import { noteKey, NoteFormatError, parseVkey, strictBase64 } from '../core/note.js';
 import type { NoteKey, PublicKey, TrustedKey } from '../core/note.js';
 import { readPublicKey } from '../core/public-key.js';
-import { DEPLOYMENT_KEY, keyObjectName, KeyObjects, parseDeployment } from '../ledger/key-objects.js';
+import { DEPLOYMENT_KEY, keyObjectName, KeyObjects, KEYS_PREFIX, parseDeployment } from '../ledger/key-objects.js';
 import type { DeploymentStatement } from '../ledger/key-objects.js';
+import type { SegmentTrust } from '../ledger/segment-at.js';
 import { followStatement } from '../ledger/trust.js';
-import type { StoreReader } from '../storage/worm-store.js';
+import type { StoredVersion, StoreReader } from '../storage/worm-store.js';
 
 /** A key from outside. With a `name` (it came as a vkey) it speaks for that origin alone. */
 export interface GivenKey {
@@ -83,8 +84,9 @@ export function publicKeysFrom(given: readonly GivenKey[], deployment: string, o
  * Looks for keys that were certified since `keys` were resolved: a chain that lives may be signed by one before its
  * verification has come to the end.
  */
-export class LaterKeys {
+export class LaterKeys implements SegmentTrust {
   readonly #objects: KeyObjects;
+  readonly #noteKeys = new Map<string, readonly NoteKey[]>();
   #keys: ChainKeys;
 
   constructor(store: StoreReader, keys: ChainKeys) {
@@ -92,14 +94,29 @@ export class LaterKeys {
     this.#keys = keys;
   }
 
-  /** More keys than before, or nothing. @throws StoreError: a key that can't be read must not become a false verdict */
-  async more(): Promise<ChainKeys | undefined> {
-    if (!(await this.#objects.read())) return undefined;
+  get deployment(): string {
+    return this.#keys.deployment;
+  }
+
+  get publicKeys(): readonly TrustedKey[] {
+    return this.#keys.publicKeys;
+  }
+
+  keysOf(chainId: string): readonly NoteKey[] {
+    const known = this.#noteKeys.get(chainId) ?? noteKeysOf(this.#keys, chainId);
+    this.#noteKeys.set(chainId, known);
+    return known;
+  }
+
+  /** Whether there are more keys than before. @throws StoreError: a key that can't be read must not become a false verdict */
+  async refresh(): Promise<boolean> {
+    if (!(await this.#objects.read())) return false;
     const { deployment, publicKeys } = this.#keys;
     const { trusted } = followKeys(deployment, publicKeys.map((key) => rootKey(key)), this.#objects.statements);
-    if (trusted.length === publicKeys.length) return undefined;
+    if (trusted.length === publicKeys.length) return false;
     this.#keys = { deployment, publicKeys: trusted.map(({ publicKey }) => publicKey) };
-    return this.#keys;
+    this.#noteKeys.clear();
+    return true;
   }
 }
 
@@ -133,11 +150,23 @@ export async function readStatements(store: StoreReader): Promise<StoreStatement
   const objects = new KeyObjects(store);
   await objects.read();
   faults.push(...objects.faults.slice(0, MAX_FAULTS));
+  for (const prefix of [DEPLOYMENT_KEY, KEYS_PREFIX]) {
+    for await (const { key, versions } of store.contested?.(prefix) ?? []) if (faults.length < 2 * MAX_FAULTS) faults.push(...overFirst(key, versions));
+  }
   const { statements } = objects;
   if (statement === undefined) return { statement, statements, faults, trusted: [] };
   const { trusted, refused } = followStatement(statement, statements);
   for (const { statement: { fingerprint }, reason } of refused.slice(0, MAX_FAULTS)) faults.push({ code: 'foreign_object', key: keyObjectName(fingerprint), detail: `not a key of this log: ${reason}` });
   return { statement, statements, faults, trusted };
+}
+
+/** A statement is the oldest version of its key that is no delete marker. */
+function* overFirst(key: string, versions: readonly StoredVersion[]): Generator<Pick<Finding, 'code' | 'key' | 'detail'>> {
+  const counts = versions.find(({ deleteMarker }) => !deleteMarker)?.versionId;
+  for (const { versionId, deleteMarker, storedAt } of versions) {
+    if (deleteMarker) yield { code: 'delete_marker', key, detail: `a delete marker (${versionId}, ${storedAt}) hides the object` };
+    else if (versionId !== counts) yield { code: 'shadow_version', key, detail: `version ${versionId} (${storedAt}) was written over ${counts}` };
+  }
 }
 
 const PEM = /-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----/g;

@@ -11,6 +11,7 @@ import { lastFirstSequence } from '../ledger/head.js';
 import { formatMicros, systemHost } from '../ledger/host.js';
 import type { Host } from '../ledger/host.js';
 import type { StoreReader } from '../storage/worm-store.js';
+import { besideMarked } from './below-mark.js';
 import { startAt, startOfChain } from './chain-walk.js';
 import type { Evidence } from './evidence.js';
 import { readEvidence } from './evidence.js';
@@ -31,7 +32,9 @@ import type { HeldAgainst, ReportedHead, RestsOnMark, VerificationProgress, Veri
 import { resumeAt, startBefore } from './resume.js';
 import type { Resumed, Start } from './resume.js';
 import type { StoreConfig } from './store-config.js';
-import { resolveTrust } from './trust.js';
+import { weakRetention } from './retention.js';
+import type { AskedRetention } from './retention.js';
+import { LaterKeys, resolveTrust } from './trust.js';
 import type { ChainKeys, GivenTrust, ResolvedTrust, StoreStatements } from './trust.js';
 
 export interface VerifyChainOptions {
@@ -58,6 +61,8 @@ export interface VerifyChainOptions {
   readonly rangeLimits?: RangeLimits;
   /** Findings listed. Default 1,000. */
   readonly maxFindings?: number;
+  /** Also look whether each segment is kept as this asks. A request a segment. */
+  readonly retention?: AskedRetention;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: VerificationProgress) => void;
   readonly host?: Pick<Host, 'micros'>;
@@ -108,10 +113,27 @@ class Verification {
     const compared = held.compare({ from, end, endReached, roots, entryHashes });
     for (const finding of compared.findings) this.#findings.add(finding);
     this.#addUnread(reading, end);
+    if (!reading.aborted) await this.#besideTheChain(trust.keys, rest?.restsOn, end);
 
     for (const keyId of rest?.segment.signedBy ?? []) reading.signers.add(keyId);
     const read: Read = { ...reading, end, checkpoint: reading.checkpoint ?? rest?.segment.checkpoint };
     return this.#report(trust, from, read, compared.heldAgainst, endReached, rest?.restsOn);
+  }
+
+  /** What was put below the mark since, and how everything is kept. */
+  async #besideTheChain(keys: ChainKeys, restsOn: RestsOnMark | undefined, end: number): Promise<void> {
+    const { store, chainId, from = 0, to, retention, signal } = this.#options;
+    const judge = new LaterKeys(store, keys);
+    const found = async (findings: AsyncIterable<Finding>): Promise<void> => {
+      for await (const finding of findings) {
+        this.#findings.add(finding);
+        if (signal?.aborted !== true) continue;
+        this.#findings.add({ code: 'unverified_range', chainId, detail: 'ended before it was known what lies beside the chain' });
+        return;
+      }
+    };
+    if (restsOn !== undefined) await found(besideMarked(store, judge, chainId, restsOn));
+    if (retention !== undefined) await found(weakRetention(store, judge, chainId, from, to === undefined ? end : Math.min(end, to + 1), retention));
   }
 
   /** Where to begin. A genuine mark that the chain contradicts becomes evidence against it. */
@@ -139,7 +161,7 @@ class Verification {
   }
 
   async #read(keys: ChainKeys, start: Start, held: EvidenceSet): Promise<Reading> {
-    const { store, chainId, to, signal, hints } = this.#options;
+    const { store, chainId, from, to, signal, hints } = this.#options;
     const foreign = new FindingList(this.#limit);
     const addForeign = (key: string): void => foreign.add({ code: 'foreign_object', chainId, key, detail: 'not an object of the chain, by its name' });
     const plan = planRanges(store, chainId, start.listFrom, to, addForeign, this.#options.rangeLimits);
@@ -158,7 +180,7 @@ class Verification {
     } finally {
       await close();
     }
-    if (start.listFrom === undefined && !reading.aborted) {
+    if ((start.listFrom === undefined || (store.versioned && from === undefined)) && !reading.aborted) {
       // One that has a segment's key was listed too, and is judged in its place.
       for await (const name of store.strays(segmentPrefix(chainId))) if (parseSegmentKey(name) === undefined) addForeign(name);
     }

@@ -3,7 +3,7 @@ import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { S3Store } from '#indelible/storage/s3/store.js';
 import { selfTest } from '#indelible/storage/self-test.js';
-import type { ContestedKey } from '#indelible/storage/worm-store.js';
+import type { KeyVersions } from '#indelible/storage/worm-store.js';
 import * as minio from '../../scripts/services/minio.mjs';
 import { wormStoreContract } from '../storage/contract.js';
 
@@ -71,7 +71,7 @@ describe('MinIO', () => {
     for (const key of ['odd/1', 'odd/2', 'odd/3', 'odd/4']) await store.create(key, Buffer.from('entry'), retention);
     await server.admin.send(new PutObjectCommand({ Bucket: 'attacked', Key: 'odd/2', Body: 'shadow' }));
     await server.admin.send(new DeleteObjectCommand({ Bucket: 'attacked', Key: 'odd/4' }));
-    const found: ContestedKey[] = [];
+    const found: KeyVersions[] = [];
     for await (const one of store.contested('odd/')) found.push(one);
     expect(found.map(({ key, versions }) => [key, versions.map(({ deleteMarker }) => deleteMarker)])).toEqual([
       ['odd/2', [false, false]],

@@ -3,8 +3,8 @@
  * newest of them alone, and whoever can write can hide and put over (`attack`).
  */
 import { createHash } from 'node:crypto';
-import { assertKey, assertLimit, assertPrefix, retainUntilMs, StoreError } from '#indelible/storage/worm-store.js';
-import type { ContestedKey, CreateOutcome, KeyPage, ListOptions, Retention, StoredVersion, VersionsOptions, WormStore } from '#indelible/storage/worm-store.js';
+import { assertKey, assertLimit, assertPrefix, isContested, retainUntilMs, StoreError } from '#indelible/storage/worm-store.js';
+import type { CreateOutcome, KeyPage, KeyVersions, ListOptions, Retention, StoredVersion, VersionsOptions, WormStore } from '#indelible/storage/worm-store.js';
 
 interface Version {
   readonly described: StoredVersion;
@@ -69,11 +69,21 @@ export class VersionedStore implements WormStore {
     return options.retention === false ? known.map((version) => ({ ...version, retention: 'unknown' as const })) : known;
   }
 
-  async *contested(prefix: string): AsyncGenerator<ContestedKey> {
+  async retentionOf(key: string, versionId: string): Promise<StoredVersion['retention']> {
+    assertKey(key);
+    await this.#answer('versions', key);
+    return this.#keys.get(key)?.find(({ described }) => described.versionId === versionId)?.described.retention ?? 'unknown';
+  }
+
+  async *contested(prefix: string): AsyncGenerator<KeyVersions> {
+    for await (const found of this.eachKey(prefix)) if (isContested(found.versions)) yield found;
+  }
+
+  async *eachKey(prefix: string, from = ''): AsyncGenerator<KeyVersions> {
     assertPrefix(prefix);
-    await this.#answer('versions', prefix);
+    await this.#answer('list', prefix);
     for (const [key, versions] of [...this.#keys].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      if (!key.startsWith(prefix) || (versions.length === 1 && versions[0]?.described.deleteMarker === false)) continue;
+      if (!key.startsWith(prefix) || key < from) continue;
       yield { key, versions: versions.map(({ described }) => ({ ...described, retention: 'unknown' as const })) };
     }
   }

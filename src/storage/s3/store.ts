@@ -12,12 +12,13 @@ import {
   assertKey,
   assertLimit,
   assertPrefix,
+  isContested,
   isKey,
   retainUntilMs,
   StoreError,
-  type ContestedKey,
   type CreateOutcome,
   type KeyPage,
+  type KeyVersions,
   type ListOptions,
   type Retention,
   type StoredVersion,
@@ -104,15 +105,23 @@ export class S3Store implements WormStore {
     });
   }
 
-  async *contested(prefix: string): AsyncGenerator<ContestedKey> {
+  retentionOf(key: string, versionId: string): Promise<StoredVersion['retention']> {
+    assertKey(key);
+    return this.#reading('versions', key, () => this.#retention(key, versionId));
+  }
+
+  async *contested(prefix: string): AsyncGenerator<KeyVersions> {
+    for await (const found of this.eachKey(prefix)) if (isContested(found.versions)) yield found;
+  }
+
+  async *eachKey(prefix: string, from?: string): AsyncGenerator<KeyVersions> {
     assertPrefix(prefix);
     try {
-      for await (const { key, versions } of byKey(everyVersion(this.#connection, prefix))) {
-        const isAlone = versions.length === 1 && versions[0]?.deleteMarker === false;
-        if (!isAlone && isKey(key)) yield { key, versions: versions.map((version) => ({ ...version, retention: 'unknown' })) };
+      for await (const { key, versions } of byKey(everyVersion(this.#connection, prefix, from))) {
+        if (isKey(key)) yield { key, versions: versions.map((version) => ({ ...version, retention: 'unknown' })) };
       }
     } catch (error) {
-      throw new StoreError('contested', prefix, 'no', error);
+      throw new StoreError('list', prefix, 'no', error);
     }
   }
 
