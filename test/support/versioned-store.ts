@@ -11,6 +11,9 @@ interface Version {
   readonly bytes: Uint8Array;
 }
 
+/** What the store notes of a version. */
+type WrittenAs = Partial<Pick<StoredVersion, 'retention' | 'storedAt'>>;
+
 export class VersionedStore implements WormStore {
   readonly kind = 'memory';
   readonly location = 'memory, with versions';
@@ -29,8 +32,8 @@ export class VersionedStore implements WormStore {
 
   /** What write access to the bucket allows, without any condition. */
   readonly attack = {
-    put: (key: string, bytes: Uint8Array): void => void this.#write(key, bytes, 'none'),
-    mark: (key: string): void => void this.#write(key, undefined, 'none'),
+    put: (key: string, bytes: Uint8Array, as: WrittenAs = {}): void => void this.#write(key, bytes, as),
+    mark: (key: string, as: WrittenAs = {}): void => void this.#write(key, undefined, as),
   };
 
   async create(key: string, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome> {
@@ -40,7 +43,7 @@ export class VersionedStore implements WormStore {
     await this.#answer('create', key);
     const latest = this.#keys.get(key)?.at(-1);
     if (latest !== undefined && !latest.described.deleteMarker) return { outcome: 'exists' };
-    return { outcome: 'created', versionId: this.#write(key, copy, { ...retention }) };
+    return { outcome: 'created', versionId: this.#write(key, copy, { retention: { ...retention } }) };
   }
 
   async createOver(key: string, { etag }: StoredVersion, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome> {
@@ -50,7 +53,7 @@ export class VersionedStore implements WormStore {
     await this.#answer('create', key);
     const latest = this.#keys.get(key)?.at(-1)?.described;
     if (latest === undefined || latest.deleteMarker || latest.etag !== etag) return { outcome: 'exists' };
-    return { outcome: 'created', versionId: this.#write(key, copy, { ...retention }) };
+    return { outcome: 'created', versionId: this.#write(key, copy, { retention: { ...retention } }) };
   }
 
   async read(key: string, versionId?: string): Promise<Uint8Array | undefined> {
@@ -112,14 +115,14 @@ export class VersionedStore implements WormStore {
     this.#closed = true;
   }
 
-  #write(key: string, bytes: Uint8Array | undefined, retention: StoredVersion['retention']): string {
+  #write(key: string, bytes: Uint8Array | undefined, { retention = 'none', storedAt = '1970-01-01T00:00:00.000Z' }: WrittenAs): string {
     const versions = this.#keys.get(key) ?? [];
     this.#keys.set(key, versions);
     const described: StoredVersion = {
       versionId: `v${versions.length + 1}`,
       deleteMarker: bytes === undefined,
       size: bytes?.length ?? 0,
-      storedAt: '1970-01-01T00:00:00.000Z',
+      storedAt,
       retention,
       ...(bytes !== undefined && { etag: createHash('md5').update(bytes).digest('hex') }),
     };
