@@ -135,7 +135,9 @@ describe('a chain that somebody with the keys of the administrator, and no signi
     expect(strip((await log.verify('--workers', '2')).report)).toEqual(strip(report));
     const part = await log.verify('--from', String(log.firsts[1]), '--to', String(log.firsts[2]! - 1));
     expect(part).toMatchObject({ code: 2, report: { entriesChecked: log.firsts[2]! - log.firsts[1]!, range: { from: log.firsts[1], to: log.firsts[2]! - 1 } } });
-    expect(told(part.report)).toEqual(told(report).filter((line) => line.includes(key(1)) || line.includes(segmentKey(CHAIN, log.firsts[1]! + 1))));
+    // And what is beside the segment before it, which it continues.
+    const looked = [key(0), key(1), segmentKey(CHAIN, log.firsts[1]! + 1)];
+    expect(told(part.report)).toEqual(told(report).filter((line) => looked.some((name) => line.includes(name))));
 
     // The log goes on over what stands in its way, and that is told as it is: older than the entry, and no part of it.
     expect(await log.run(['append', '--chain', CHAIN, '--json', '-'], { input: eventLines(5, ENTRIES) })).toMatchObject({ code: 0 });
