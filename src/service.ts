@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import type { Authenticator } from './access/authenticator.js';
 import { Tokens } from './access/tokens.js';
 import { MarkAges } from './verification/mark-ages.js';
 import { hasRole } from './config.js';
@@ -179,7 +180,8 @@ async function assemble(
     retention: retentionOf(config),
     onRefused: (refused) => log.error({ refused }, 'an object below keys/ is not a key of this log, and is not believed'),
   });
-  const signer = config.signer === 'kms' && config.kmsDelegationHours > 0 ? await delegate(config, log, bounded, trust, guarded) : guarded;
+  const delegates = config.signer === 'kms' && config.kmsDelegationHours > 0 && hasRole(config, 'api');
+  const signer = delegates ? await delegate(config, log, bounded, trust, guarded) : guarded;
   const searchParts = await openSearch(config, view, log);
   // Here as below, kafkajs is loaded only where there are brokers.
   const topic = config.kafkaBrokers && (await import('./mirror/open.js')).openTopicCopy(config, log);
@@ -342,7 +344,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
   metrics.build(version);
   // Only where it is wanted, since loading it takes a third of a second.
   const tracing = tracingWanted(process.env) ? new (await import('./tracing.js')).Tracing(version) : undefined;
-  const opening = openLedger(config, log, metrics, 'append', tracing);
+  // Without the role api nothing is appended, and nobody is let in.
+  const servesLog = hasRole(config, 'api');
+  const opening = openLedger(config, log, metrics, servesLog ? 'append' : 'read', tracing);
   // Loading Express takes as long as opening a ledger, and the command line's ledger does without.
   const server = import('./http/server.js');
   server.catch(() => undefined);
@@ -351,10 +355,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const closing: (() => Promise<void>)[] = [];
   try {
     const { createHttpServer } = await server;
-    const { tokens, issued } = await Tokens.open(dataPaths(config.dataDir).access, {
-      adminToken: config.adminToken,
-      now: formatMicros(systemHost.micros()),
-    });
+    const { access, issued } = servesLog ? await openAccess(config) : { access: NOBODY, issued: undefined };
     const { store, signer, trust, view, ledger } = opened;
     const verifications = new VerificationJobs({
       store,
@@ -394,7 +395,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
       ledger,
       trust,
       search: opened.search,
-      access: tokens,
+      access,
+      servesLog,
       verification: verifications,
       exports,
       replica: opened.replica,
@@ -428,6 +430,14 @@ export async function startService(config: Config, log: Logger): Promise<Service
     await tracing?.close();
     throw error;
   }
+}
+
+const NOBODY: Authenticator = { authenticate: () => undefined };
+
+/** @throws TokenError */
+async function openAccess({ dataDir, adminToken }: Config): Promise<{ readonly access: Authenticator; readonly issued: string | undefined }> {
+  const { tokens, issued } = await Tokens.open(dataPaths(dataDir).access, { adminToken, now: formatMicros(systemHost.micros()) });
+  return { access: tokens, issued };
 }
 
 /** What the parts of a service that follow the log say of themselves. */

@@ -61,6 +61,8 @@ function handlerOf(route: Route, { deps, limits }: AppOptions): RequestHandler {
   return async (req, res) => {
     const exchange = exchangeOf(res);
     exchange.route = route.path;
+    // Never 404: who asks the wrong process for an entry must not learn that there is none.
+    if (access !== 'public' && deps.servesLog === false) throw new Problem('role_not_served', 'this process does not have the role api (INDELIBLE_ROLES): ask one that has it');
     // First who asks, then what: a stranger learns nothing about paths and parameters.
     if (access !== 'public') exchange.principal = authorize(deps.access, req.headers.authorization, access).name;
     const path = readPath(pathParameters, req.params);

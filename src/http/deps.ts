@@ -24,6 +24,8 @@ export interface HttpDeps {
   /** Absent: nothing is traced. */
   readonly tracing?: RequestTracing | undefined;
   readonly log: Logger;
+  /** False: a process without the role `api`, which answers for itself and nothing of the log. Default true. */
+  readonly servesLog?: boolean;
   /** Of the service, for `/openapi.json`. */
   readonly version: string;
   /** What stands between the service and its work right now. Answers within a second or so. */

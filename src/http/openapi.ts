@@ -123,7 +123,7 @@ function operation(route: Route): JsonObject {
 
 export function problemsOf(route: Route): readonly ProblemCode[] {
   const codes = new Set<ProblemCode>([...ANYWHERE, ...route.problems]);
-  if (route.access !== 'public') for (const code of ['token_missing', 'token_invalid', 'scope_missing'] as const) codes.add(code);
+  if (route.access !== 'public') for (const code of ['role_not_served', 'token_missing', 'token_invalid', 'scope_missing'] as const) codes.add(code);
   for (const parameter of Object.values(route.pathParameters)) codes.add(parameter.problem);
   if (Object.values(route.queryParameters).some((parameter) => parameter.required)) codes.add('query_parameter_missing');
   return [...codes];

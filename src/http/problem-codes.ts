@@ -72,6 +72,7 @@ export const PROBLEMS = {
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'Something unforeseen went wrong' },
 
+  role_not_served: { status: 503, title: 'This process does not serve the log; another one does', retryAfter: 1 },
   queue_full: { status: 503, title: 'Too many appends are waiting; nothing was appended', retryAfter: 1 },
   shutting_down: { status: 503, title: 'The service is shutting down; nothing was appended', retryAfter: 5 },
   signer_unavailable: { status: 503, title: 'The signing key can not be used; nothing was appended', retryAfter: 5 },

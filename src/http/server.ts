@@ -34,7 +34,7 @@ const CLOSE_POLL_MS = 25;
 
 export function createHttpServer(deps: HttpDeps): HttpServer {
   const limits = { ...DEFAULT_LIMITS, ...deps.limits };
-  const { log, metrics, ledger, access, now = Date.now } = deps;
+  const { log, metrics, ledger, access, now = Date.now, servesLog = true } = deps;
   const context: ExchangeContext = { log, metrics, tracing: deps.tracing, closing: false };
   const appends = new AppendHandlers({ ledger, access, metrics, now });
   const streams = new StreamHub(ledger, limits);
@@ -48,7 +48,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
       return;
     }
     const url = req.url ?? '';
-    if (req.method === 'POST' && url.startsWith(CHAINS) && req.headers.host !== undefined) {
+    if (servesLog && req.method === 'POST' && url.startsWith(CHAINS) && req.headers.host !== undefined) {
       // Anything unusual about the address (a query, an escape) fails these and is left to Express.
       if (url.endsWith(ENTRIES)) {
         const chainId = url.slice(CHAINS.length, -ENTRIES.length);

@@ -114,6 +114,10 @@ const ENVELOPE_BYTES = formatPayload({
 }).length;
 const UUID_LENGTH = 36;
 const CATCH_UP_PAUSE_MS = 250;
+/** Another process counts as writing to the chain for so long after its last segment was seen. */
+const OTHERS_COUNT_MS = 2_000;
+/** Where others write too: at most this long between a commit and the next. Never waited in the lane. */
+const MAX_TURN_MS = 1_000;
 
 export class Sequencer {
   readonly chainId: string;
@@ -131,6 +135,12 @@ export class Sequencer {
   #draining: Promise<void> | undefined;
   #lane: Promise<unknown> = Promise.resolve();
   #unsettled = false;
+  /** Which other writers were lately seen, and when. */
+  readonly #others = new Map<string, number>();
+  /** Segments of others since the last one of this process. */
+  #passed = 0;
+  /** How long the last commit took. */
+  #commitMs = 0;
   #closed = false;
   #givenUp = false;
 
@@ -256,6 +266,8 @@ export class Sequencer {
     while (this.#queue.length > 0) {
       await this.#context.index.caughtUp();
       await this.#exclusive(() => this.#commitNext());
+      // Affinity of the softest kind: whoever wins lets others in, and gathers callers for its next segment meanwhile.
+      if (this.#contenders > 0) await sleep(this.#context.host, this.#turnMs());
     }
     this.#draining = undefined;
   }
@@ -272,16 +284,15 @@ export class Sequencer {
     try {
       await this.#ready();
       await this.#confirm();
+      // A look costs less than a race that is lost.
+      if (this.#contenders > 0) await this.#adoptFollowing();
       batch = this.#take();
-      for (;;) {
-        // After a lost race: who was already told "not known" is not appended after all.
-        batch = batch.filter((pending) => !pending.answered);
-        const planned = await this.#plan(batch);
-        if (planned.length === 0) break;
-        const commit = (): Promise<boolean> => this.#commit(planned, batch);
-        if (await (this.#context.observer?.commit(this.chainId, batch, commit) ?? commit())) break;
-      }
+      const planned = await this.#plan(batch);
+      const commit = (): Promise<boolean> => this.#commit(planned, batch);
+      const done = planned.length === 0 || (await (this.#context.observer?.commit(this.chainId, batch, commit) ?? commit()));
       for (const pending of batch) if (pending.items.every((item) => item.result !== undefined)) pending.resolve(results(pending.items));
+      // After a lost race: who was already told "not known" is not appended after all.
+      if (!done) this.#putBack(batch.filter(({ answered, items }) => !answered && items.some((item) => item.result === undefined)));
     } catch (error) {
       // Whatever it was, the head is no longer known for sure.
       this.#head = undefined;
@@ -289,6 +300,42 @@ export class Sequencer {
       this.#context.onTrouble(this.chainId, error);
       rejectAll(batch, failure);
       if (batch.length === 0) this.#rejectQueued(failure);
+    }
+  }
+
+  /** Other processes that write to this chain, as far as their segments were seen lately. */
+  get #contenders(): number {
+    const before = this.#context.host.micros() - OTHERS_COUNT_MS * 1_000;
+    for (const [writer, micros] of this.#others) if (micros < before) this.#others.delete(writer);
+    return this.#others.size;
+  }
+
+  /** Who has just been first waits about as long as the others take for a commit each; whom they passed, less and less. */
+  #turnMs(): number {
+    const contenders = this.#contenders;
+    const round = 2 * contenders * this.#commitMs;
+    return Math.min(MAX_TURN_MS, (this.#context.host.random() * round) / (1 + this.#passed / contenders));
+  }
+
+  /** They go first next time, with those who came meanwhile. */
+  #putBack(batch: readonly Pending[]): void {
+    this.#queue.unshift(...batch);
+    for (const { items, bytes } of batch) {
+      this.#queuedEntries += items.length;
+      this.#queuedBytes += bytes;
+    }
+    this.#answerLate();
+  }
+
+  /** However often other writers are first, nobody waits for ever: who has waited too long is answered, and not appended. */
+  #answerLate(): void {
+    const { host, limits } = this.#context;
+    const before = host.micros() - limits.answerWithinMs * 1_000;
+    while (this.#queue[0] !== undefined && this.#queue[0].receivedMicros <= before) {
+      const [late] = this.#queue.splice(0, 1) as [Pending];
+      this.#queuedEntries -= late.items.length;
+      this.#queuedBytes -= late.bytes;
+      rejectAll([late], new LedgerError('store_unavailable', `chain ${this.chainId}: other writers were first each time; repeat with the same id`));
     }
   }
 
@@ -406,6 +453,7 @@ export class Sequencer {
       },
     }).finally(() => {
       this.#unsettled = false;
+      this.#commitMs = (host.micros() - started) / 1_000;
     });
     switch (committed.outcome) {
       case 'won': {
@@ -561,6 +609,7 @@ export class Sequencer {
       // Seen is not yet durable: no answer may be built on it before.
       await store.settle(segmentPrefix(this.chainId));
       this.#adopt(at.bytes, at.segment);
+      this.#answerLate();
     }
   }
 
@@ -572,7 +621,9 @@ export class Sequencer {
   #advance(segment: Segment, entryIds: readonly string[] | undefined, own: boolean): void {
     this.#head = segment.head;
     this.#last = segment;
-    const { index } = this.#context;
+    const { index, host } = this.#context;
+    this.#passed = own ? 0 : this.#passed + 1;
+    if (!own) this.#others.set(readPayload(segment.payloads[0] as string)?.writerId ?? '', host.micros());
     if (index.through(this.chainId).size >= segment.firstSequence) index.add(indexed(segment, entryIds));
     else this.#startCatchUp();
     this.#context.onCommitted(segment, own);
