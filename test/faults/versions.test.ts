@@ -139,9 +139,9 @@ describe('a delete marker, and a write on top of it', () => {
     const first = open();
     const second = open();
     await append(first.ledger, 'a');
-    await append(second.ledger, 'b');
-    // Both know the head. The second commits 'c' at key 2; then it is hidden, and the first writes its 'd' there.
-    await first.ledger.chain(CHAIN);
+    await append(first.ledger, 'b');
+    // The first knows the head, and of no other writer it would look for. The second commits 'c' at key 2; then it is
+    // hidden, and the first writes its 'd' there.
     await append(second.ledger, 'c');
     bucket.attack.mark(key(2));
     await append(first.ledger, 'd');
