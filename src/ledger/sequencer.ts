@@ -9,6 +9,9 @@
  *   unsettled→ a try to commit failed and may have stored something: queued callers are sent away at once,
  *              new ones too, and the same bytes are tried until the key is settled.
  *   closed   → takes nothing new; finishes what it has accepted.
+ *
+ * Where other processes write to the chain, too, they take turns: by waiting, not by agreement (`#turnMs`). Only the
+ * store decides who is first; a wait that is wrong costs time or a lost race.
  */
 import { hexEncode, utf8Encode } from '#platform';
 import { MAX_PAYLOAD_BYTES, formatPayload, readPayload } from '../core/entry.js';
@@ -266,8 +269,9 @@ export class Sequencer {
     while (this.#queue.length > 0) {
       await this.#context.index.caughtUp();
       await this.#exclusive(() => this.#commitNext());
-      // Affinity of the softest kind: whoever wins lets others in, and gathers callers for its next segment meanwhile.
-      if (this.#contenders > 0) await sleep(this.#context.host, this.#turnMs());
+      // Whoever wins lets others in, and gathers callers for its next segment meanwhile.
+      const contenders = this.#contenders;
+      if (contenders > 0) await sleep(this.#context.host, this.#turnMs(contenders));
     }
     this.#draining = undefined;
   }
@@ -311,8 +315,7 @@ export class Sequencer {
   }
 
   /** Who has just been first waits about as long as the others take for a commit each; whom they passed, less and less. */
-  #turnMs(): number {
-    const contenders = this.#contenders;
+  #turnMs(contenders: number): number {
     const round = 2 * contenders * this.#commitMs;
     return Math.min(MAX_TURN_MS, (this.#context.host.random() * round) / (1 + this.#passed / contenders));
   }

@@ -3,14 +3,17 @@
  * entry that two of them number alike, one that is acknowledged and gone, and producers of one replica that starve
  * because another is always first.
  */
-import { cpSync } from 'node:fs';
+import { ListObjectVersionsCommand } from '@aws-sdk/client-s3';
+import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { segmentPrefix } from '#indelible/core/chain.js';
 import type { Receipt } from '#indelible/core/receipt.js';
 import * as minio from '../../scripts/services/minio.mjs';
 import { temporaryFolder } from '../cli/cli.js';
 import { generator } from '../simulation/world.js';
+import { until } from '../support/until.js';
 import { auditBucket } from './support/audit-bucket.js';
 import { environment, metricsOf, Producer, serve } from './support/serve.js';
 import type { Running } from './support/serve.js';
@@ -148,7 +151,35 @@ describe('many replicas on one bucket', () => {
     expect(receipts.length).toBeGreaterThan(KILLS * 10);
     expectOnePlaceEach(receipts);
   });
+
+  it('a replica with another role than api writes nothing to the bucket, lets nobody in and needs no token', { timeout: 120_000 }, async () => {
+    const bucket = await onMinio.createBucket('roles');
+    const second = await onMinio.createBucket('roles-second');
+    const env = environment(onMinio, bucket);
+    const { dataDirs, running } = await replicas('roles', 1, env);
+    const [api] = running as [Running];
+    expect((await producer.append(api.url, CHAIN, 'first')).status).toBe(201);
+    const before = await keysIn(bucket);
+
+    const dataDir = join(folder, 'roles-mirror');
+    cpSync(join(dataDirs[0]!, 'keys'), join(dataDir, 'keys'), { recursive: true });
+    const mirror = await serve(dataDir, { ...env, INDELIBLE_ROLES: 'mirror', INDELIBLE_S3_REPLICA_BUCKET: second });
+    expect(mirror.said).not.toContain('token');
+    expect(existsSync(join(dataDir, 'access'))).toBe(false);
+    expect(await producer.append(mirror.url, CHAIN, 'second')).toMatchObject({ status: 503, body: expect.stringContaining('"code":"role_not_served"') as string });
+    for (const path of ['/healthz', '/readyz', '/metrics', '/openapi.json']) expect((await fetch(`${mirror.url}${path}`)).status, path).toBe(200);
+    // It does its own work: what the other has appended is copied.
+    await until(async () => (await keysIn(second)).some((key) => key.startsWith(segmentPrefix(CHAIN))), 60_000);
+    expect((await mirror.stop('SIGTERM')).code).toBe(0);
+    expect(await keysIn(bucket)).toEqual(before);
+    await api.stop('SIGTERM');
+  });
 });
+
+async function keysIn(bucket: string): Promise<string[]> {
+  const { Versions = [] } = await onMinio.admin.send(new ListObjectVersionsCommand({ Bucket: bucket }));
+  return Versions.map(({ Key = '', VersionId = '' }) => `${Key} ${VersionId}`);
+}
 
 /** Whoever sent an id, and to whichever replica: it has one place in the chain. */
 function expectOnePlaceEach(receipts: readonly Receipt[]): void {

@@ -24,8 +24,8 @@ export function environment({ endpoint, credentials }: Bucket, bucket: string, m
 
 export interface Running {
   readonly url: string;
-  /** What it wrote to its standard error output, its log, so far. */
-  readonly log: string;
+  /** What stood on its standard output when it was ready. */
+  readonly said: string;
   stop(signal: NodeJS.Signals): Promise<Ended>;
 }
 
@@ -33,8 +33,7 @@ export interface Running {
 export async function serve(dataDir: string, env: Readonly<Record<string, string>>): Promise<Running> {
   const child = start(['serve', '--data-dir', dataDir, '--port', '0'], { INDELIBLE_ADMIN_TOKEN: TOKEN, ...env });
   const end = ended(child);
-  let [said, log] = ['', ''];
-  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  let said = '';
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout.on('data', (chunk: Buffer) => {
       said += chunk.toString();
@@ -43,13 +42,7 @@ export async function serve(dataDir: string, env: Readonly<Record<string, string
     });
     void end.then(({ stderr }) => reject(new Error(`it ended: ${stderr}`)));
   });
-  return {
-    url,
-    get log() {
-      return log;
-    },
-    stop: (signal) => (child.kill(signal), end),
-  };
+  return { url, said, stop: (signal) => (child.kill(signal), end) };
 }
 
 export interface Answer {
