@@ -18,8 +18,8 @@ export async function install() {
 
 /**
  * A server of its own; or, where INDELIBLE_TEST_S3_ENDPOINT names one that runs, that one, which is left running.
- * @param {{ port?: number, folder?: string, own?: boolean }} [options] `folder`: its data, kept from an earlier start;
- *   `own`: a server of its own in any case, for who kills or pauses it
+ * @param {{ port?: number, folder?: string, own?: boolean, kmsKey?: string }} [options] `folder`: its data, kept from an
+ *   earlier start; `own`: a server of its own in any case, for who kills or pauses it; `kmsKey`: can encrypt with a key of that name
  */
 export async function start(options = {}) {
   const {
@@ -40,7 +40,13 @@ export async function start(options = {}) {
     command: binary,
     args: ['server', join(folder, 'data'), '--address', `127.0.0.1:${port}`],
     folder,
-    env: { MINIO_ROOT_USER: credentials.accessKeyId, MINIO_ROOT_PASSWORD: credentials.secretAccessKey, MINIO_CI_CD: '1', MINIO_BROWSER: 'off' },
+    env: {
+      MINIO_ROOT_USER: credentials.accessKeyId,
+      MINIO_ROOT_PASSWORD: credentials.secretAccessKey,
+      MINIO_CI_CD: '1',
+      MINIO_BROWSER: 'off',
+      ...(options.kmsKey !== undefined && { MINIO_KMS_SECRET_KEY: `${options.kmsKey}:${randomBytes(32).toString('base64')}` }),
+    },
     // Live is not yet ready: it answers 503 to requests for a moment.
     ready: async () => (await fetch(`${endpoint}/minio/health/cluster`)).ok,
   });

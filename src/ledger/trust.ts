@@ -162,7 +162,7 @@ export async function establishTrust(
   const fingerprint = fingerprintOf(signer.publicKey);
   const stated = await stateDeployment(store, fingerprint, options);
   if (deployment !== undefined && deployment !== stated.deployment) {
-    throw new DeploymentError(`the deployment is set to ${JSON.stringify(deployment)}, the store belongs to ${JSON.stringify(stated.deployment)}`);
+    throw new DeploymentError(`INDELIBLE_DEPLOYMENT: the deployment is set to ${JSON.stringify(deployment)}, the store belongs to ${JSON.stringify(stated.deployment)}`);
   }
   let trust = await readTrust(store, options);
   // The first start, or one that ended between the two objects.
@@ -174,7 +174,8 @@ export async function establishTrust(
   const known = trust.find(signer.publicKey);
   if (known === undefined) {
     const others = trust.keys.filter(({ purpose }) => purpose !== 'delegated').map((key) => key.fingerprint);
-    throw new DeploymentError(`the signing key ${fingerprint} is not a key of this store (${others.join(', ')}); a new key is certified by one of them: indelible keys rotate`);
+    const setting = signer.kind === 'kms' ? 'INDELIBLE_KMS_KEY_ID' : 'keys/ in INDELIBLE_DATA_DIR';
+    throw new DeploymentError(`${setting}: the signing key ${fingerprint} is not a key of this store (${others.join(', ')}); a new key is certified by one of them: indelible keys rotate`);
   }
   if (known.purpose === 'delegated') throw new DeploymentError(`the signing key ${fingerprint} is a delegated key of this store, which signs for a while and certifies nothing`);
   return trust;
