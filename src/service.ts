@@ -1,6 +1,6 @@
 /**
- * The composition root: the one place that knows which adapter is in use. `openLedger` is the ledger alone
- * (command line, tests); `startService` adds HTTP and what it needs.
+ * The composition root: with `compose/`, where each part is made as the settings say, the one place that knows which
+ * adapter is in use. `openLedger` is the ledger alone (command line, tests); `startService` adds HTTP and what it needs.
  */
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -9,7 +9,11 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Authenticator } from './access/authenticator.js';
 import { Tokens } from './access/tokens.js';
-import { MarkAges } from './verification/mark-ages.js';
+import { openSearch } from './compose/search.js';
+import type { SearchParts } from './compose/search.js';
+import { openSecond, startReplica } from './compose/second-bucket.js';
+import { delegate, openSigner } from './compose/signer.js';
+import { capabilitiesEvent, openWriteStore, outliveEarlierWrites, retentionOf, startError, SYSTEM_CHAIN } from './compose/store.js';
 import { hasRole } from './config.js';
 import type { Config } from './config.js';
 import { dataPaths } from './data-paths.js';
@@ -25,24 +29,17 @@ import { SegmentReader } from './ledger/reader.js';
 import { DEPLOYMENT_KEY, establishTrust } from './ledger/trust.js';
 import type { ChainTrust } from './ledger/trust.js';
 import { FallbackReader } from './replica/fallback-reader.js';
-import { replicaConfigOf, trySecond } from './replica/open.js';
-import { Replica } from './replica/replica.js';
-import { stateKey } from './ledger/certify.js';
+import type { Replica } from './replica/replica.js';
 import type { ReconciledCopy } from './reconcile/copies.js';
 import { ReconciliationJobs } from './reconcile/jobs.js';
 import type { SearchIndex } from './search/search-index.js';
-import { openSearch } from './search-service.js';
-import type { SearchParts } from './search-service.js';
 import { ReadinessBoard, signerCheck, storeCheck } from './readiness.js';
-import { LocalKeySigner } from './signing/local-key.js';
 import type { BrokenSigner } from './signing/breaker.js';
 import type { Signer } from './signing/signer.js';
 import { boundCalls } from './storage/bounded.js';
 import type { BrokenStore } from './storage/breaker.js';
 import { selfTest } from './storage/self-test.js';
-import { StoreSetupError } from './storage/setup-error.js';
 import type { WormStore } from './storage/worm-store.js';
-import { capabilitiesEvent, openWriteStore, outliveEarlierWrites, retentionOf, startError, SYSTEM_CHAIN } from './stores.js';
 import { storeConfigOf } from './verification/store-config.js';
 import type { Tracing } from './tracing.js';
 import { ViewIndex } from './view/entry-index.js';
@@ -50,9 +47,7 @@ import { ViewWriter } from './view/writer.js';
 import { VerificationJobs } from './verification/jobs.js';
 import { leafHints } from './view/leaf-hints.js';
 import { MarkFolder } from './verification/mark.js';
-
-const REPLICA_LOOK_MS = 30_000;
-const REPLICA_INSPECT_MS = 300_000;
+import { MarkAges } from './verification/mark-ages.js';
 
 export interface OpenLedger {
   readonly store: WormStore;
@@ -119,40 +114,6 @@ export async function openLedger(
     }
     throw startError(error, config);
   }
-}
-
-/** The key that the settings name. @throws SignerError */
-export async function openSigner(config: Config): Promise<Signer> {
-  if (config.signer === 'local') return LocalKeySigner.open(dataPaths(config.dataDir).keys);
-  return openKms(config, config.kmsKeyId as string);
-}
-
-/** @throws SignerError naming the setting that is wrong */
-export async function openKms(config: Config, keyId: string): Promise<Signer> {
-  // The AWS SDK takes its time to load.
-  const { KmsSigner } = await import('./signing/kms.js');
-  return KmsSigner.open({ keyId, region: config.kmsRegion ?? config.s3Region, endpoint: config.kmsEndpoint, timeoutMs: config.storeTimeoutMs });
-}
-
-/** A signer whose segments are signed by keys of this process, which `certifier` certifies. */
-async function delegate(config: Config, log: Logger, store: WormStore, trust: ChainTrust, certifier: Signer): Promise<Signer> {
-  const { DelegatedSigner } = await import('./signing/delegated.js');
-  const hours = config.kmsDelegationHours;
-  const signer = new DelegatedSigner({
-    certifier,
-    deployment: trust.deployment,
-    hours,
-    now: () => systemHost.micros() / 1_000,
-    random: () => systemHost.random(),
-    // Kept as long as the last segment it may sign.
-    state: async (text) => {
-      await stateKey(store, trust, text, retentionOf(config, hours / 24));
-    },
-    onTrouble: (error) => log.warn({ err: error }, 'the delegated key could not be renewed; the one before goes on to its end'),
-  });
-  // A start that can't state a key fails at once, not at the first append.
-  await signer.keyFor(formatMicros(systemHost.micros()));
-  return signer;
 }
 
 async function openView(file: string, log: Logger): Promise<ViewWriter> {
@@ -255,62 +216,6 @@ async function assemble(
       await store.close();
     },
   };
-}
-
-interface Second {
-  /** Each call of which is bounded in time. */
-  readonly store: WormStore;
-  /** Until it does not throw, nothing is written there. */
-  readonly prepare: () => Promise<void>;
-}
-
-/** Refuses what is plainly no second bucket; one that does not answer is tried again later. @throws StoreSetupError */
-async function openSecond(config: Config, log: Logger, first: WormStore): Promise<Second | undefined> {
-  const settings = replicaConfigOf(config);
-  if (settings === undefined) return undefined;
-  // Who has no second bucket does not wait for the AWS SDK to load.
-  const { S3Store } = await import('./storage/s3/store.js');
-  const options = { ...settings, singleWriter: config.singleWriter };
-  let tried = false;
-  const prepare = async (): Promise<void> => {
-    if (!tried) await trySecond(first, options, retentionOf(config));
-    tried = true;
-  };
-  await prepare().catch((error: unknown) => {
-    if (error instanceof StoreSetupError) throw error;
-    log.warn({ err: error }, 'the second bucket can not be used now; it is tried again');
-  });
-  const store = new S3Store(options);
-  return { store: boundCalls(store, (ms, callback) => systemHost.after(ms, callback), config.storeTimeoutMs), prepare };
-}
-
-function startReplica(options: {
-  readonly config: Config;
-  readonly log: Logger;
-  readonly metrics: Metrics | undefined;
-  readonly ledger: Ledger;
-  readonly first: WormStore;
-  readonly second: Second;
-  readonly trust: ChainTrust;
-}): Replica {
-  const { config, log, metrics, ledger, first, second, trust } = options;
-  return new Replica({
-    ledger,
-    first: boundCalls(first, (ms, callback) => systemHost.after(ms, callback), config.storeTimeoutMs),
-    second: second.store,
-    trust,
-    host: systemHost,
-    copies: hasRole(config, 'mirror'),
-    retention: () => retentionOf(config),
-    prepare: second.prepare,
-    lookEveryMs: REPLICA_LOOK_MS,
-    inspectEveryMs: REPLICA_INSPECT_MS,
-    onDifference: (difference) => {
-      metrics?.replicaFinding(difference.code);
-      log.error({ finding: difference }, `security finding: ${difference.code}`);
-    },
-    onTrouble: (chainId, error) => log.warn({ chainId, err: error }, 'second bucket'),
-  });
 }
 
 /** What stands between the ledger and the services it calls: breakers, measures and traces. */

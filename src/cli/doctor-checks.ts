@@ -15,8 +15,8 @@ import { LocalKeySigner } from '../signing/local-key.js';
 import { selfTest } from '../storage/self-test.js';
 import type { SelfTestOptions } from '../storage/self-test.js';
 import type { StorePromise, WormStore } from '../storage/worm-store.js';
-import { openWriteStore } from '../stores.js';
-import type { WriteStore } from '../stores.js';
+import { openWriteStore } from '../compose/store.js';
+import type { WriteStore } from '../compose/store.js';
 import type { View as OpenView } from '../view/view.js';
 import { messageOf } from './failure.js';
 import { bytesText, counted } from './terminal.js';
@@ -109,7 +109,7 @@ async function keyCheck(dir: string, trust: ChainTrust | undefined): Promise<Ans
 }
 
 async function kmsCheck(config: Config, trust: ChainTrust | undefined): Promise<Answer> {
-  const { openSigner } = await import('../service.js');
+  const { openSigner } = await import('../compose/signer.js');
   // It signs once: rights and state of the key show only then.
   const signer = await openSigner(config);
   signer.close?.();

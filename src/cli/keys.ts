@@ -67,7 +67,7 @@ function rotate(output: CliContext['output']): Command {
     .action(async (options: RotateOptions, command: Command) => {
       // The parent has options of these names, and takes what stands before the subcommand.
       const { dataDir, to, json } = { ...command.parent?.opts<RotateOptions>(), ...options };
-      const { rotateKey } = await import('../rotate.js');
+      const { rotateKey } = await import('../compose/rotate-key.js');
       const config = loadConfig(process.env, dataDir === undefined ? {} : { dataDir });
       requireLedger(config);
       const { certified, certifiedBy, next } = await rotateKey(config, to);

@@ -122,7 +122,7 @@ async function run({ output, exit }: CliContext, options: Options): Promise<void
   async function leaveMark(report: VerificationReport): Promise<void> {
     try {
       const { LocalKeySigner } = await import('../signing/local-key.js');
-      const signer = settings.signer === 'kms' ? await (await import('../service.js')).openSigner(settings) : await LocalKeySigner.openExisting(paths.keys);
+      const signer = settings.signer === 'kms' ? await (await import('../compose/signer.js')).openSigner(settings) : await LocalKeySigner.openExisting(paths.keys);
       await marks.write(report.chainId, await signMark(signer, report));
     } catch (error) {
       output.note(`no mark was left for chain ${report.chainId}, the next verification reads all of it: ${messageOf(error)}`);

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadConfig } from '#indelible/config.js';
 import type { Config } from '#indelible/config.js';
 import { fingerprintOf } from '#indelible/core/key-object.js';
-import { rotateKey } from '#indelible/rotate.js';
+import { rotateKey } from '#indelible/compose/rotate-key.js';
 import { openLedger } from '#indelible/service.js';
 import type { OpenLedger } from '#indelible/service.js';
 import { LocalKeySigner } from '#indelible/signing/local-key.js';

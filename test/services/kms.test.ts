@@ -16,7 +16,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '#indelible/config.js';
 import type { ConfigInput } from '#indelible/config.js';
 import { LedgerError } from '#indelible/ledger/errors.js';
-import { rotateKey } from '#indelible/rotate.js';
+import { rotateKey } from '#indelible/compose/rotate-key.js';
 import { openLedger, startService } from '#indelible/service.js';
 import type { OpenLedger } from '#indelible/service.js';
 import { KmsSigner } from '#indelible/signing/kms.js';

@@ -11,7 +11,7 @@ import { dataPaths } from '#indelible/data-paths.js';
 import { systemHost } from '#indelible/ledger/host.js';
 import { reconcile } from '#indelible/reconcile/reconcile.js';
 import type { ReconcileReport } from '#indelible/reconcile/reconcile.js';
-import type { SearchWork } from '#indelible/search-service.js';
+import type { SearchWork } from '#indelible/compose/search.js';
 import { openLedger } from '#indelible/service.js';
 import type { OpenLedger } from '#indelible/service.js';
 import { auditFolder } from '../../support/audit.js';

@@ -1,14 +1,14 @@
 /** The change to another signing key: certified by the present one, then taken up (docs/signing.md). */
-import type { Config } from './config.js';
-import { dataPaths } from './data-paths.js';
-import type { KnownKey } from './core/key-object.js';
-import { fingerprintOf } from './core/key-object.js';
-import { certifyKey } from './ledger/certify.js';
-import { formatMicros, systemHost } from './ledger/host.js';
-import { DeploymentError, readTrust } from './ledger/trust.js';
-import { openKms } from './service.js';
-import { LocalKeySigner } from './signing/local-key.js';
-import { openWriteStore, retentionOf } from './stores.js';
+import type { Config } from '../config.js';
+import { dataPaths } from '../data-paths.js';
+import type { KnownKey } from '../core/key-object.js';
+import { fingerprintOf } from '../core/key-object.js';
+import { certifyKey } from '../ledger/certify.js';
+import { formatMicros, systemHost } from '../ledger/host.js';
+import { DeploymentError, readTrust } from '../ledger/trust.js';
+import { openKms } from './signer.js';
+import { LocalKeySigner } from '../signing/local-key.js';
+import { openWriteStore, retentionOf } from './store.js';
 
 export interface Rotation {
   readonly certified: KnownKey;

@@ -3,22 +3,22 @@
  * knows which adapter is in use.
  */
 import type { Logger } from 'pino';
-import type { Config } from './config.js';
-import { hasRole } from './config.js';
-import type { ReadinessCheck } from './http/deps.js';
-import { systemHost } from './ledger/host.js';
-import type { Ledger } from './ledger/ledger.js';
-import type { ReconciledCopy } from './reconcile/copies.js';
-import { elasticsearchCopy, viewCopy } from './reconcile/index-copies.js';
-import { rebuildElasticsearch, rebuildView } from './reconcile/rebuild.js';
-import type { OnRebuildProgress, RebuildResult } from './reconcile/rebuild.js';
-import type { ElasticsearchIndex } from './search/elasticsearch.js';
-import { Indexer } from './search/indexer.js';
-import type { SearchIndex } from './search/search-index.js';
-import { SqliteSearchIndex } from './search/sqlite.js';
-import { IndexWatch } from './search/watch.js';
-import type { ViewIndex } from './view/entry-index.js';
-import type { ViewWriter } from './view/writer.js';
+import type { Config } from '../config.js';
+import { hasRole } from '../config.js';
+import type { ReadinessCheck } from '../http/deps.js';
+import { systemHost } from '../ledger/host.js';
+import type { Ledger } from '../ledger/ledger.js';
+import type { ReconciledCopy } from '../reconcile/copies.js';
+import { elasticsearchCopy, viewCopy } from '../reconcile/index-copies.js';
+import { rebuildElasticsearch, rebuildView } from '../reconcile/rebuild.js';
+import type { OnRebuildProgress, RebuildResult } from '../reconcile/rebuild.js';
+import type { ElasticsearchIndex } from '../search/elasticsearch.js';
+import { Indexer } from '../search/indexer.js';
+import type { SearchIndex } from '../search/search-index.js';
+import { SqliteSearchIndex } from '../search/sqlite.js';
+import { IndexWatch } from '../search/watch.js';
+import type { ViewIndex } from '../view/entry-index.js';
+import type { ViewWriter } from '../view/writer.js';
 
 const WATCH_EVERY_MS = 5_000;
 /** Entries behind which the index is said to be degraded: some seconds of a busy log. */
@@ -51,7 +51,7 @@ export interface SearchWork {
 export async function openSearch(config: Config, view: ViewWriter, log: Logger): Promise<SearchParts> {
   if (config.elasticsearchUrl === undefined) return searchOfView(view);
   // Loaded only where it is used: it takes longer than the rest of the start.
-  const { ElasticsearchIndex } = await import('./search/elasticsearch.js');
+  const { ElasticsearchIndex } = await import('../search/elasticsearch.js');
   const index = new ElasticsearchIndex({
     url: config.elasticsearchUrl,
     index: config.elasticsearchIndex,

@@ -1,14 +1,14 @@
 /** The store that the settings name, opened for writing and for its trial: what the service and `doctor` share. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Config } from './config.js';
-import { canonicalize } from './core/canonical.js';
-import { FilesystemStore } from './storage/filesystem/store.js';
-import type { SelfTestOptions, SelfTestReport } from './storage/self-test.js';
-import { StoreSetupError } from './storage/setup-error.js';
-import { StoreError } from './storage/worm-store.js';
-import type { Retention, WormStore } from './storage/worm-store.js';
-import { storeConfigOf } from './verification/store-config.js';
+import type { Config } from '../config.js';
+import { canonicalize } from '../core/canonical.js';
+import { FilesystemStore } from '../storage/filesystem/store.js';
+import type { SelfTestOptions, SelfTestReport } from '../storage/self-test.js';
+import { StoreSetupError } from '../storage/setup-error.js';
+import { StoreError } from '../storage/worm-store.js';
+import type { Retention, WormStore } from '../storage/worm-store.js';
+import { storeConfigOf } from '../verification/store-config.js';
 
 const DAY_MS = 86_400_000;
 
@@ -22,7 +22,7 @@ export interface WriteStore {
 export async function openWriteStore(config: Config, intent: 'append' | 'read' = 'append'): Promise<WriteStore> {
   const settings = storeConfigOf(config);
   if (settings.kind === 'filesystem') return { store: await FilesystemStore.open(settings.root), trial: {} };
-  const { openS3Reader, openS3Store } = await import('./storage/s3/open.js');
+  const { openS3Reader, openS3Store } = await import('../storage/s3/open.js');
   if (intent === 'read') return { store: await openS3Reader(settings), trial: undefined };
   const { singleWriter } = config;
   const { store, trialRetention } = await openS3Store({ ...settings, singleWriter }, retentionOf(config));
