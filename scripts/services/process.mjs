@@ -24,15 +24,24 @@ export function scratchFolder(name) {
   return mkdtempSync(join(tmpdir(), `indelible-${name}-`));
 }
 
-/** A port nobody listens on now, on loopback. @returns {Promise<number>} */
+/**
+ * A port nobody listens on now, on loopback. Not from the range out of which the system takes the ports of outgoing
+ * connections: one of those could take it before the server does.
+ * @returns {Promise<number>}
+ */
 export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no address');
-  return address.port;
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer();
+    const free = await new Promise((resolve) => {
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
+  throw new Error('no free port between 20000 and 32000');
 }
 
 /**
