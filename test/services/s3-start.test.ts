@@ -272,7 +272,9 @@ async function keysIn(admin: S3Client, bucket: string): Promise<string[]> {
 
 /** By another client, with the rights of the owner: every object but those of trials. */
 async function expectRetained(admin: S3Client, bucket: string, mode: 'governance' | 'compliance', least: number): Promise<void> {
-  const { Versions = [], DeleteMarkers = [] } = await admin.send(new ListObjectVersionsCommand({ Bucket: bucket }));
+  // Behind the trials, of which many starts leave more than a listing holds.
+  const { Versions = [], DeleteMarkers = [], IsTruncated } = await admin.send(new ListObjectVersionsCommand({ Bucket: bucket, KeyMarker: '_self-test/~' }));
+  expect(IsTruncated).not.toBe(true);
   const ours = Versions.filter(({ Key }) => Key?.startsWith('_self-test/') === false);
   expect(DeleteMarkers.filter(({ Key }) => Key?.startsWith('_self-test/') === false)).toEqual([]);
   expect(ours.length).toBeGreaterThanOrEqual(4);
