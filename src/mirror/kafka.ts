@@ -1,7 +1,10 @@
 /** The client of the mirror's brokers, made from the settings; and their errors, put as what an operator can do. */
 import { readFileSync } from 'node:fs';
+import { connect, isIP, Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
 import kafkajs from 'kafkajs';
-import type { Kafka, KafkaConfig, PartitionMetadata } from 'kafkajs';
+import type { ISocketFactory, Kafka, KafkaConfig, PartitionMetadata } from 'kafkajs';
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 
@@ -32,13 +35,21 @@ export function topicNames(topic: string): TopicNames {
   return { entries: topic, cursors: `${topic}.cursors`, hints: `${topic}.hints` };
 }
 
+export interface KafkaClient {
+  readonly kafka: Kafka;
+  /** Ends whatever connection is left, and lets none be made again. */
+  close(): void;
+}
+
 /** @throws Error naming the setting, if the file of the authority can not be read */
-export function kafkaClient(settings: KafkaSettings, clientId: string, log: Logger): Kafka {
+export function kafkaClient(settings: KafkaSettings, clientId: string, log: Logger): KafkaClient {
   const { kafkaBrokers = [], kafkaSaslMechanism: mechanism, kafkaUsername: username = '', kafkaPassword: password = '' } = settings;
+  const sockets = new Sockets();
   const config: KafkaConfig = {
     brokers: kafkaBrokers,
     clientId,
     ssl: tlsOf(settings),
+    socketFactory: sockets.open,
     connectionTimeout: 3_000,
     requestTimeout: 15_000,
     // What lasts longer is begun anew by whoever called: with a new producer, after reading the cursor again.
@@ -48,7 +59,35 @@ export function kafkaClient(settings: KafkaSettings, clientId: string, log: Logg
     logCreator: () => ({ namespace, log: { message } }) => log.debug({ kafka: namespace }, message),
   };
   if (mechanism !== undefined) config.sasl = { mechanism, username, password } as NonNullable<KafkaConfig['sasl']>;
-  return new kafkajs.Kafka(config);
+  return { kafka: new kafkajs.Kafka(config), close: () => sockets.close() };
+}
+
+const KEEP_ALIVE_MS = 60_000;
+
+/**
+ * All connections of one client. The library forgets one that it makes while it disconnects, and such a connection
+ * keeps the process from ending: a service told to stop would hang until it is killed.
+ */
+class Sockets {
+  readonly #open = new Set<Socket>();
+  #closed = false;
+
+  readonly open: ISocketFactory = ({ host, port, ssl, onConnect }) => {
+    // With an error, since only that makes the library end what it holds for the connection.
+    if (this.#closed) return new Socket().destroy(new Error('the client is closed'));
+    // `false` for none, which the library's types leave out.
+    const tls = ssl as ConnectionOptions | false;
+    const socket = tls === false ? connect({ host, port }, onConnect) : connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), ...tls }, onConnect);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    this.#open.add(socket);
+    socket.once('close', () => this.#open.delete(socket));
+    return socket;
+  };
+
+  close(): void {
+    this.#closed = true;
+    for (const socket of this.#open) socket.destroy(new Error('the client is closed'));
+  }
 }
 
 function tlsOf({ kafkaTls, kafkaTlsCaFile }: KafkaSettings): NonNullable<KafkaConfig['ssl']> {

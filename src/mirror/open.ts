@@ -29,8 +29,13 @@ export interface OpenMirror {
 
 /** The topic, to be compared with the log. Connects when it is first read. @throws Error naming the setting, for one that can not be used */
 export function openTopicCopy(config: Config, log: Logger): { readonly copy: ReconciledCopy; close(): Promise<void> } {
-  const reader = new PartitionReader(kafkaClient(config, 'indelible-reconcile', log));
-  return { copy: topicCopy(reader, topicNames(config.kafkaTopic).entries), close: () => reader.close() };
+  const client = kafkaClient(config, 'indelible-reconcile', log);
+  const reader = new PartitionReader(client.kafka);
+  const close = async (): Promise<void> => {
+    await reader.close();
+    client.close();
+  };
+  return { copy: topicCopy(reader, topicNames(config.kafkaTopic).entries), close };
 }
 
 /** `undefined` without brokers in the settings. Does not wait for them. @throws Error naming the setting, for one that can not be used */
@@ -40,7 +45,8 @@ export function openMirror(
 ): OpenMirror | undefined {
   if (config.kafkaBrokers === undefined) return undefined;
   const { ledger, trust, writerId, host, log, timings = {} } = parts;
-  const kafka = kafkaClient(config, `indelible-${writerId}`, log);
+  const client = kafkaClient(config, `indelible-${writerId}`, log);
+  const { kafka } = client;
   const { hints } = topicNames(config.kafkaTopic);
   const common = { kafka, settings: config, ledger, trust, host, log };
   const mirror = hasRole(config, 'mirror') ? new Mirror({ ...common, deployment: trust.deployment, timings }) : undefined;
@@ -67,6 +73,7 @@ export function openMirror(
       let cancel = (): void => undefined;
       await Promise.race([closed, new Promise<void>((resolve) => (cancel = host.after(CLOSE_WITHIN_MS, resolve)))]);
       cancel();
+      client.close();
     },
   };
 }
