@@ -18,12 +18,14 @@ s3                                     | holds              |  700000 | CRASHES=
 s3-delete-marker-and-junk              | holds              |  600000 | CRASHES=1 LATE=1 IDS=2 VERSIONED MARKERS=1 JUNK=1
 s3-condition-ignored-but-confirmed     | holds              |  100000 | CRASHES=2 LATE=1 IDS=2 VERSIONED NO_CONDITION ARRIVAL_ORDER
 single-writer-condition-ignored        | holds              |    6000 | CRASHES=2 LATE=2 WRITERS=1 VERSIONED NO_CONDITION WAIT_OUT
-s3-second-bucket                       | holds              | 1800000 | CRASHES=1 LATE=1 IDS=2 VERSIONED MARKERS=1 SECOND=1
+s3-second-bucket                       | holds              | 1000000 | CRASHES=0 LATE=1 IDS=2 VERSIONED MARKERS=1 SECOND=1
+s3-second-bucket-marker-and-junk       | holds              | 1000000 | CRASHES=1 LATE=1 IDS=2 WRITERS=1 VERSIONED MARKERS=1 JUNK=1 SECOND=1
 changed-content-under-a-real-condition | holds              |   30000 | CRASHES=1 LATE=1 IDS=2 BREAK_CHANGE_CONTENT_WHILE_UNSETTLED
 BREAK_ACK_BEFORE_DURABLE               | an_ack_stays_true  |       1 | CRASHES=1 LATE=1 IDS=2 VERSIONED
 BREAK_ANSWER_FROM_VISIBLE              | an_ack_stays_true  |       1 | CRASHES=1 LATE=1 IDS=2 POWERCUTS=1
 BREAK_CHANGE_CONTENT_WHILE_UNSETTLED   | no_fork            |       1 | CRASHES=0 LATE=1 IDS=2 WRITERS=1 VERSIONED NO_CONDITION WAIT_OUT
 BREAK_COPY_FROM_MEMORY                 | the_copy_is_the_log |      1 | CRASHES=0 LATE=1 IDS=2 VERSIONED SECOND=1
+BREAK_EXISTS_MEANS_COPIED              | replicated_is_there |      1 | CRASHES=0 LATE=1 IDS=2 WRITERS=1 VERSIONED JUNK=1 SECOND=1
 BREAK_EXISTS_MEANS_MINE                | no_fork            |       1 | CRASHES=1 LATE=1 IDS=2 VERSIONED
 BREAK_MOVE_ON_WHILE_UNSETTLED          | no_hole            |       1 | CRASHES=0 LATE=1 IDS=2 VERSIONED
 BREAK_NO_DEDUPE_ON_ADOPT               | no_id_twice        |       1 | CRASHES=1 LATE=1 IDS=2 VERSIONED

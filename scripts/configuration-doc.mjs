@@ -15,7 +15,7 @@ const GROUPS = [
   [/^(SIGNER|KMS_)/, 'The signer'],
   [/^KAFKA_/, 'The Kafka mirror'],
   [/^ELASTICSEARCH_/, 'The Elasticsearch index'],
-  [/^(MAX_|STORE_TIMEOUT|ANSWER_|SHUTDOWN)/, 'Limits and times'],
+  [/^(MAX_|STORE_TIMEOUT|ANSWER_|SHUTDOWN|VERIFY_)/, 'Limits and times'],
 ];
 
 const HEAD = `# Configuration

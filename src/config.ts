@@ -64,6 +64,10 @@ const schema = {
   s3ReplicaBucket: text.optional().meta(set('S3_REPLICA_BUCKET', 'second bucket, of another fault domain, to which each segment is copied and where it is checked')),
   s3ReplicaRegion: text.optional().meta(set('S3_REPLICA_REGION', 'region of the second bucket (default: that of the first)')),
   s3ReplicaEndpoint: url.optional().meta(set('S3_REPLICA_ENDPOINT', 'address of the S3 of the second bucket (default: that of the first)')),
+  s3ReplicaCopiedBy: z
+    .enum(['service', 'provider'], 'expected service or provider')
+    .meta(set('S3_REPLICA_COPIED_BY', "who copies to the second bucket: processes with the role mirror (service), or the bucket's own replication (provider); then each copy is read and compared, and nothing is written there"))
+    .default('service'),
   singleWriter: flag
     .meta(set('SINGLE_WRITER', 'this process alone ever writes to the store: what a store without a real conditional write needs'))
     .default(false),
@@ -103,9 +107,12 @@ const schema = {
   maxQueuedBytes: integer(8_388_608, 2_147_483_648).meta(set('MAX_QUEUED_BYTES', 'bytes of one chain that may wait for a commit')).default(67_108_864),
   storeTimeoutMs: integer(10, 600_000).meta(set('STORE_TIMEOUT_MS', 'a call to the store that takes longer counts as failed, and is repeated with the same bytes')).default(5_000),
   answerWithinMs: integer(10, 600_000).meta(set('ANSWER_WITHIN_MS', 'an append that can not be settled is answered 503 after this time')).default(5_000),
+  verifyEverySeconds: integer(0, 604_800)
+    .meta(set('VERIFY_EVERY_SECONDS', 'each chain is verified again after so long, by processes with the role api: what is new each time, everything each 24th time; 0: only when asked to'))
+    .default(3_600),
   shutdownMs: integer(0, 600_000).meta(set('SHUTDOWN_MS', 'time to finish accepted appends when asked to stop')).default(20_000),
   logLevel: z
-    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'expected fatal, error, warn, info, debug, trace or silent')
     .meta(set('LOG_LEVEL', 'least level that is logged; each request is logged at debug'))
     .default('info'),
 } as const;

@@ -87,14 +87,6 @@ export function signerCheck({ circuit, probe }: BrokenSigner, without: 'failed' 
   };
 }
 
-/** Of a copy that a ChainFollower keeps (mirror, search index, second bucket). */
-export function copyCheck(follower: { readonly failure: unknown; readonly lag: number }): ReadinessSource {
-  return () =>
-    follower.failure === undefined
-      ? { status: 'ok' }
-      : { status: 'degraded', detail: `the last try failed, ${follower.lag} entries wait; it is tried again` };
-}
-
 function openDetail(circuit: Circuit): string {
   return `${circuit.name} failed several times in a row; it is tried again every second`;
 }

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Authenticator } from './access/authenticator.js';
 import { Tokens } from './access/tokens.js';
+import { plainEndpoints } from './compose/plain-endpoints.js';
 import { openSearch } from './compose/search.js';
 import type { SearchParts } from './compose/search.js';
 import { openSecond, startReplica } from './compose/second-bucket.js';
@@ -19,6 +20,7 @@ import type { Config } from './config.js';
 import { dataPaths } from './data-paths.js';
 import { exportFolder } from './evidence/export-folder.js';
 import { ExportJobs } from './evidence/exports.js';
+import { GuardrailWatch } from './guardrails/watch.js';
 import type { ReadinessCheck } from './http/deps.js';
 import type { Metrics } from './http/metrics.js';
 import { DEFAULT_LIMITS } from './http/deps.js';
@@ -48,6 +50,7 @@ import { VerificationJobs } from './verification/jobs.js';
 import { leafHints } from './view/leaf-hints.js';
 import { MarkFolder } from './verification/mark.js';
 import { MarkAges } from './verification/mark-ages.js';
+import { VerificationRounds } from './verification/rounds.js';
 
 export interface OpenLedger {
   readonly store: WormStore;
@@ -143,7 +146,7 @@ async function assemble(
   });
   const delegates = config.signer === 'kms' && config.kmsDelegationHours > 0 && hasRole(config, 'api');
   const signer = delegates ? await delegate(config, log, bounded, trust, guarded) : guarded;
-  const searchParts = await openSearch(config, view, log);
+  const searchParts = await openSearch(config, view, log, (kind) => metrics?.copyFinding('index', kind));
   // Here as below, kafkajs is loaded only where there are brokers.
   const topic = config.kafkaBrokers && (await import('./mirror/open.js')).openTopicCopy(config, log);
   const index = new ViewIndex(view, randomInt(2 ** 32));
@@ -243,6 +246,7 @@ export interface Service {
 
 /** @throws as openLedger; TokenError; Node's error where the address can't be listened on */
 export async function startService(config: Config, log: Logger): Promise<Service> {
+  for (const sentence of plainEndpoints(config)) log.warn(sentence);
   const { Metrics } = await import('./http/metrics.js');
   const metrics = new Metrics();
   const version = packageVersion();
@@ -262,28 +266,49 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const { createHttpServer } = await server;
     const { access, issued } = servesLog ? await openAccess(config) : { access: NOBODY, issued: undefined };
     const { store, signer, trust, view, ledger } = opened;
+    const markFolder = new MarkFolder(dataPaths(config.dataDir).marks);
     const verifications = new VerificationJobs({
       store,
       config: storeConfigOf(config),
       trust: { keys: trust.roots.map((publicKey) => ({ publicKey })), deployment: trust.deployment },
       hints: leafHints(view),
-      marks: { folder: new MarkFolder(dataPaths(config.dataDir).marks), signer },
+      marks: { folder: markFolder, signer },
       maxSynchronous: DEFAULT_LIMITS.maxVerifyEntries,
       onReport: ({ findings }) => findings.forEach(({ code }) => metrics.finding(code)),
     });
+    if (servesLog && config.verifyEverySeconds > 0) {
+      const rounds = new VerificationRounds({
+        jobs: verifications,
+        store,
+        marks: markFolder,
+        everyMs: config.verifyEverySeconds * 1_000,
+        onBroken: ({ chainId, verdict, firstBadSequence, findings }) =>
+          log.error({ chainId, verdict, firstBadSequence, findings: findings.slice(0, LOGGED_FINDINGS) }, `verification: ${verdict}`),
+        onTrouble: (chainId, error) => log.warn({ chainId, err: error }, 'a chain could not be verified; it is tried again'),
+      });
+      closing.push(() => rounds.close());
+    }
     const exports = await ExportJobs.open({
       folder: await exportFolder(dataPaths(config.dataDir).exports),
       store,
       trust,
       hashes: (chainId) => opened.index.hashes(chainId),
     });
-    const mirror = config.kafkaBrokers && (await import('./mirror/open.js')).openMirror(config, { ledger, trust, writerId: opened.writerId, host: systemHost, log });
+    const mirror = config.kafkaBrokers && (await import('./mirror/open.js')).openMirror(config, { ledger, trust, writerId: opened.writerId, host: systemHost, log, onFollowed: () => metrics.followed(), onFinding: (kind) => metrics.copyFinding('mirror', kind) });
     if (mirror !== undefined) closing.push(() => mirror.close());
     const searchWork = opened.searchParts.follow(ledger);
-    const reconciliations = new ReconciliationJobs({ ledger, host: systemHost, copies: opened.copies });
+    const reconciliations = new ReconciliationJobs({
+      ledger,
+      host: systemHost,
+      copies: opened.copies,
+      onDiscrepancy: ({ copy, kind }) => kind !== 'behind' && metrics.copyFinding(copy, kind),
+    });
     const readiness = readinessOf(opened, config, { search: () => searchWork.check, mirror: mirror && (() => mirror.check) });
     metrics.readiness(() => readiness.check());
-    const marks = new MarkAges(new MarkFolder(dataPaths(config.dataDir).marks), trust);
+    // Only where the log is appended to, and to the service's own chain only where it has one.
+    const guardrails = servesLog ? watchGuardrails(opened, config, log) : undefined;
+    if (guardrails !== undefined) closing.push(() => guardrails.close());
+    const marks = new MarkAges(markFolder, trust);
     metrics.observe({
       unsettledChains: () => [...ledger.open()].filter((chain) => chain.unsettled).length,
       verifiedThroughAge: () => marks.oldestSeconds(Date.now()),
@@ -295,6 +320,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
       mirrorLag: () => mirror?.lag ?? 0,
       replicaLag: () => opened.replica?.lag ?? 0,
       replicaDifferences: () => opened.replica?.differences.length ?? 0,
+      guardrailsUnprotected: () => guardrails?.count('unprotected') ?? 0,
+      guardrailsWeak: () => guardrails?.count('weak') ?? 0,
+      guardrailsUnknown: () => guardrails?.count('unknown') ?? 0,
     });
     const http = createHttpServer({
       ledger,
@@ -314,7 +342,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
       ...(mirror !== undefined && { limits: { streamPollMs: 10_000 } }),
       readiness: () => readiness.check(),
     });
-    const { port } = await http.listen(config.port, config.host);
+    const { port } = await http.listen(config.port, config.host).catch((error: unknown) => {
+      throw listenError(error, config);
+    });
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
     return {
       url: `http://${host}:${port}`,
@@ -337,6 +367,23 @@ export async function startService(config: Config, log: Logger): Promise<Service
   }
 }
 
+/** The log names what is wrong; the report of a verification has all of it. */
+const LOGGED_FINDINGS = 20;
+
+/** A folder has no chain of the service's own: what there is to say of it stands in the log of the process. */
+function watchGuardrails({ ledger, store, writerId }: OpenLedger, config: Config, log: Logger): GuardrailWatch {
+  const record = (event: string): Promise<unknown> => ledger.append(SYSTEM_CHAIN, [{ event }]);
+  return new GuardrailWatch({ config, log, writerId, ...(store.kind === 's3' && { record }) });
+}
+
+/** Node's error keeps its code, and gets the setting in its message. */
+function listenError(error: unknown, { host, port }: Config): unknown {
+  if (!(error instanceof Error)) return error;
+  const { code } = error as NodeJS.ErrnoException;
+  const setting = code === 'EADDRINUSE' || code === 'EACCES' ? `INDELIBLE_PORT=${port}` : `INDELIBLE_HOST=${host}`;
+  return Object.assign(new Error(`${setting}: ${error.message}`, { cause: error }), { code });
+}
+
 const NOBODY: Authenticator = { authenticate: () => undefined };
 
 /** @throws TokenError */
@@ -353,12 +400,13 @@ interface DerivedChecks {
 }
 
 /** The parts of `/readyz`; a part that is added to the service adds itself here. */
-function readinessOf({ ledger, view, guards, replica }: OpenLedger, { kmsDelegationHours }: Config, { search, mirror }: DerivedChecks): ReadinessBoard {
+function readinessOf({ ledger, view, guards, replica }: OpenLedger, config: Config, { search, mirror }: DerivedChecks): ReadinessBoard {
   const board = new ReadinessBoard();
   if (guards !== undefined) board.add('store', storeCheck(guards.store, ledger), true);
   const signer = guards?.signer;
-  // With a delegated key appends go on without KMS until that key ends.
-  board.add('signer', signer === undefined ? () => ({ status: 'ok' }) : signerCheck(signer, kmsDelegationHours > 0 ? 'degraded' : 'failed'), kmsDelegationHours === 0);
+  const delegated = config.kmsDelegationHours > 0;
+  // With a delegated key appends go on without KMS until that key ends; without the role api nothing is signed.
+  if (hasRole(config, 'api')) board.add('signer', signer === undefined ? () => ({ status: 'ok' }) : signerCheck(signer, delegated ? 'degraded' : 'failed'), !delegated);
   board.add('view', () => {
     const behind = [...ledger.open()].filter((chain) => chain.head !== undefined && !chain.indexed).length;
     if (view.failure === undefined && behind === 0) return { status: 'ok' };

@@ -61,20 +61,12 @@ async function startAll(started, end) {
   const storage = new Server({
     name: 'ceph-osd',
     command: 'ceph-osd',
-    args: ['-c', file, '-i', '0', '-f'],
+    args: ['-c', file, '-i', '0', '-f', '--no-mon-config'],
     folder,
     ready: async () => JSON.parse(await ceph(['osd', 'stat', '--format', 'json'])).num_up_osds === 1,
   });
   started.push(storage);
-  // It may ask the monitor before it has learned which cluster that is of, and then ends ("wrong fsid").
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await storage.start();
-      break;
-    } catch (error) {
-      if (attempt === 3) throw error;
-    }
-  }
+  await storage.start();
 
   const endpoint = `http://127.0.0.1:${port}`;
   const server = new Server({ name: 'radosgw', command: 'radosgw', args: ['-c', file, '-n', 'client.rgw', '-f'], folder, ready: async () => (await fetch(endpoint)).ok });
@@ -139,7 +131,10 @@ mon_max_pg_per_osd = 1000
 [mon.a]
 mon_data = ${folder}/mon
 
+# It asks the monitor things before it has learned from it which cluster this is ("wrong fsid"): it is told. It reads
+# this only with --no-mon-config.
 [osd.0]
+monmap = ${folder}/monmap
 osd_data = ${folder}/osd
 osd_objectstore = memstore
 memstore_device_bytes = 2147483648

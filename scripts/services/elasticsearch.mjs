@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs';
 import { chmod, chown, copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cacheFolder, freePort, run, scratchFolder, Server } from './process.mjs';
+import { cacheFolder, freePort, notOurs, run, runningServer, scratchFolder, Server } from './process.mjs';
 
 const VERSION = '8.15.5';
 /** Elasticsearch refuses to run as root: then this user runs it. */
@@ -77,10 +77,14 @@ async function libraries(folder, name, group, artifact) {
 }
 
 /**
- * @param {{ port?: number, folder?: string, settings?: Readonly<Record<string, string>> }} [options]
- *   `folder`: its data, kept from an earlier start; `settings`: of the node, beside those it needs
+ * A server of its own; or, where INDELIBLE_TEST_ELASTICSEARCH_URL names one that runs, that one, which is left running.
+ * @param {{ port?: number, folder?: string, settings?: Readonly<Record<string, string>>, own?: boolean }} [options]
+ *   `folder`: its data, kept from an earlier start; `settings`: of the node, beside those it needs; `own`: a server of
+ *   its own in any case, for who kills or pauses it
  */
 export async function start(options = {}) {
+  const running = runningServer('INDELIBLE_TEST_ELASTICSEARCH_URL', options);
+  if (running !== undefined) return clientOf(running, undefined);
   const installed = await install();
   const port = options.port ?? (await freePort());
   const transportPort = await freePort();
@@ -132,12 +136,20 @@ export async function start(options = {}) {
     readyMs: 60_000,
   });
   await server.start();
+  return clientOf(endpoint, server);
+}
+
+/** @param {string} endpoint @param {Server | undefined} own */
+function clientOf(endpoint, own) {
   return {
     endpoint,
-    port,
-    server,
-    /** Ends it and removes its data. */
-    dispose: () => server.dispose(),
+    port: Number(new URL(endpoint).port),
+    /** The process. @returns {Server} */
+    get server() {
+      return own ?? notOurs();
+    },
+    /** Ends it and removes its data, if it was started here. */
+    dispose: () => own?.dispose() ?? Promise.resolve(),
   };
 }
 

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
-import { cacheFolder, freePort, run, scratchFolder, Server } from './process.mjs';
+import { cacheFolder, freePort, notOurs, run, runningServer, scratchFolder, Server } from './process.mjs';
 
 const VERSION = '4.1.0';
 const POM = `<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -40,14 +40,23 @@ export async function install() {
  * @property {'plain' | 'scram-sha-512'} [sasl] clients prove who they are: `user` by its password
  * @property {{ keystore: string, password: string }} [tls] PKCS #12 file with the broker's key and certificate
  * @property {Readonly<Record<string, string>>} [settings] further lines of server.properties
+ * @property {boolean} [own] a broker of its own in any case, for who kills or pauses it
  */
 
-/** Starts a broker; its data outlives `server.stop()` and `server.kill()`, not `dispose()`. @param {KafkaOptions} [options] */
-export async function start({ sasl, tls, settings = {} } = {}) {
+const USER = { username: 'indelible', password: 'indelible-secret' };
+
+/**
+ * Starts a broker; its data outlives `server.stop()` and `server.kill()`, not `dispose()`. Or, where
+ * INDELIBLE_TEST_KAFKA_BROKERS names one that runs, that one, which is left running. @param {KafkaOptions} [options]
+ */
+export async function start(options = {}) {
+  const running = runningServer('INDELIBLE_TEST_KAFKA_BROKERS', options);
+  if (running !== undefined) return clientOf(running, running, undefined);
+  const { sasl, tls, settings = {} } = options;
   const jars = await install();
   const folder = scratchFolder('kafka');
   const [port, controllerPort, adminPort] = [await freePort(), await freePort(), await freePort()];
-  const user = { username: 'indelible', password: 'indelible-secret' };
+  const user = USER;
   const protocol = `${sasl === undefined ? '' : 'SASL_'}${tls === undefined ? 'PLAINTEXT' : 'SSL'}`;
   const mechanism = sasl === 'plain' ? 'PLAIN' : 'SCRAM-SHA-512';
   const loginModule =
@@ -94,7 +103,7 @@ export async function start({ sasl, tls, settings = {} } = {}) {
   const java = ['-cp', join(jars, '*')];
   const scram = sasl === 'scram-sha-512' ? ['--add-scram', `SCRAM-SHA-512=[name=${user.username},password=${user.password}]`] : [];
   await run('java', [...java, 'kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', file, ...scram]);
-  const kafka = new Kafka({ brokers: [`127.0.0.1:${adminPort}`], clientId: 'tests', logLevel: logLevel.NOTHING, retry: { retries: 0 } });
+  const kafka = clientFor(`127.0.0.1:${adminPort}`);
   const server = new Server({
     name: 'kafka',
     command: 'java',
@@ -111,16 +120,29 @@ export async function start({ sasl, tls, settings = {} } = {}) {
     },
   });
   await server.start();
+  return clientOf(`127.0.0.1:${port}`, `127.0.0.1:${adminPort}`, server);
+}
+
+/** @param {string} broker */
+function clientFor(broker) {
+  return new Kafka({ brokers: [broker], clientId: 'tests', logLevel: logLevel.NOTHING, retry: { retries: 0 } });
+}
+
+/** @param {string} broker @param {string} adminBroker @param {Server | undefined} own */
+function clientOf(broker, adminBroker, own) {
   return {
     /** Of the listener for clients. */
-    broker: `127.0.0.1:${port}`,
-    port,
+    broker,
+    port: Number(broker.slice(broker.lastIndexOf(':') + 1)),
     /** Open to anyone, whatever the clients must prove. */
-    adminBroker: `127.0.0.1:${adminPort}`,
-    user,
-    server,
+    adminBroker,
+    user: USER,
+    /** The process. @returns {Server} */
+    get server() {
+      return own ?? notOurs();
+    },
     /** A client without any right withheld. */
-    kafka,
-    dispose: () => server.dispose(),
+    kafka: clientFor(adminBroker),
+    dispose: () => own?.dispose() ?? Promise.resolve(),
   };
 }

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { cacheFolder, freePort, run, scratchFolder, Server } from './process.mjs';
+import { cacheFolder, freePort, notOurs, run, scratchFolder, Server } from './process.mjs';
 
 const VERSION = 'latest';
 
@@ -61,10 +61,9 @@ function clientOf(endpoint, credentials, own) {
     endpoint,
     port: Number(new URL(endpoint).port),
     credentials,
-    /** The process. */
+    /** The process. @returns {Server} */
     get server() {
-      if (own === undefined) throw new Error('the server was running before: whoever ends or pauses one starts it with { own: true }');
-      return own;
+      return own ?? notOurs();
     },
     /** With the rights of root. */
     admin,

@@ -75,6 +75,20 @@ export async function run(command, args, { cwd, env, input } = {}) {
  * @property {number} [readyMs]
  */
 
+/**
+ * The address of a server that runs already, for tests; `undefined` where they start their own. @param {string} variable @param {object} options of the
+ * start: a server that is asked for with any of its own is never one of somebody else @returns {string | undefined}
+ */
+export function runningServer(variable, options) {
+  const address = process.env[variable];
+  return address === undefined || address === '' || Object.values(options).some((value) => value !== undefined) ? undefined : address;
+}
+
+/** What stands for the process of a server that was running before. @returns {never} */
+export function notOurs() {
+  throw new Error('the server was running before: whoever ends or pauses one starts it with { own: true }');
+}
+
 /** One server process that this one has started, and ends: by its id, never by its name. */
 export class Server {
   /** @type {ServerOptions} */ #options;

@@ -42,9 +42,10 @@ const PARTS = {
     INDELIBLE_SIGNER: 'kms',
     INDELIBLE_KMS_KEY_ID: await started.createKey(),
     INDELIBLE_KMS_ENDPOINT: started.endpoint,
+    INDELIBLE_TEST_KMS_ENDPOINT: started.endpoint,
   }),
-  kafka: (started) => ({ INDELIBLE_KAFKA_BROKERS: started.broker, INDELIBLE_KAFKA_REPLICATION_FACTOR: '1' }),
-  elasticsearch: (started) => ({ INDELIBLE_ELASTICSEARCH_URL: started.endpoint }),
+  kafka: (started) => ({ INDELIBLE_KAFKA_BROKERS: started.broker, INDELIBLE_KAFKA_REPLICATION_FACTOR: '1', INDELIBLE_TEST_KAFKA_BROKERS: started.broker }),
+  elasticsearch: (started) => ({ INDELIBLE_ELASTICSEARCH_URL: started.endpoint, INDELIBLE_TEST_ELASTICSEARCH_URL: started.endpoint }),
 };
 
 const { values } = parseArgs({

@@ -15,6 +15,7 @@ import { LocalKeySigner } from '../signing/local-key.js';
 import { selfTest } from '../storage/self-test.js';
 import type { SelfTestOptions } from '../storage/self-test.js';
 import type { StorePromise, WormStore } from '../storage/worm-store.js';
+import { plainEndpoints } from '../compose/plain-endpoints.js';
 import { openWriteStore } from '../compose/store.js';
 import type { WriteStore } from '../compose/store.js';
 import type { View as OpenView } from '../view/view.js';
@@ -209,5 +210,7 @@ function settingsCheck(config: Config): Answer {
     if (value === undefined || String(value) === fallback) return [];
     return [`${variable}=${secret ? '(set)' : String(value)}`];
   });
-  return ok(changed.length === 0 ? 'all at their defaults' : `${changed.join(' ')}; the rest at their defaults`);
+  const detail = changed.length === 0 ? 'all at their defaults' : `${changed.join(' ')}; the rest at their defaults`;
+  const open = plainEndpoints(config);
+  return open.length === 0 ? ok(detail) : warning(`${open.join('. ')}. ${detail}`);
 }

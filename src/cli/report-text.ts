@@ -5,6 +5,13 @@ import type { Colour, Output } from './output.js';
 import { counted, fields, grouped, safe } from './terminal.js';
 
 const MAX_SHOWN = 20;
+const HELD: Readonly<Record<HeldAgainst['outcome'], string>> = {
+  contained: 'the chain holds it',
+  contradicted: 'CONTRADICTED by the chain',
+  not_compared: 'not compared',
+  unusable: 'proves nothing here',
+  other_chain: 'of another chain',
+};
 
 export function verdictText(output: Output, verdict: Verdict): string {
   const colours: Readonly<Record<Verdict, Colour>> = { intact: 'green', tampered: 'red', incomplete: 'yellow', indeterminate: 'yellow' };
@@ -20,7 +27,7 @@ export function reportText(output: Output, report: VerificationReport, folder: s
   const rows: [string, string][] = [
     ['checked', checked],
     ['signed by', trust.keyIds.length === 0 ? 'no key that is trusted' : `key ${trust.keyIds.join(', ')} (${trust.source === 'given' ? 'given' : 'found in the store itself'})`],
-    ['held against', held.length === 0 ? 'nothing from outside' : held.map(heldText).join('\n')],
+    ['held against', held.length === 0 ? 'nothing from outside' : heldTexts(held).join('\n')],
   ];
   const parts = [`${verdictText(output, verdict)}  chain ${safe(chainId)}${first}`, fields(rows, '  ')];
   for (const finding of findings.slice(0, MAX_SHOWN)) parts.push(findingText(output, finding, folder));
@@ -42,7 +49,19 @@ function rangeText(sequence: number, lastSequence: number | undefined): string {
   return lastSequence === undefined ? `from sequence ${sequence} on` : `sequences ${sequence} to ${lastSequence}`;
 }
 
+/** Of a file with a receipt a line, one text for each outcome: the findings name the lines of those that matter. */
+function heldTexts(held: readonly HeldAgainst[]): string[] {
+  const lines = new Map<string, { readonly source: string; readonly outcome: HeldAgainst['outcome']; count: number }>();
+  for (const { source, line, outcome } of held) {
+    if (line === undefined) continue;
+    const alike = lines.get(`${outcome} ${source}`) ?? { source, outcome, count: 0 };
+    alike.count += 1;
+    lines.set(`${outcome} ${source}`, alike);
+  }
+  const several = [...lines.values()].map(({ source, outcome, count }) => `${counted(count, 'receipt')} of ${source}: ${HELD[outcome]}`);
+  return [...held.filter(({ line }) => line === undefined).map(heldText), ...several];
+}
+
 function heldText({ source, kind, size, outcome, detail }: HeldAgainst): string {
-  const what = { contained: 'the chain holds it', contradicted: 'CONTRADICTED by the chain', not_compared: 'not compared', unusable: 'proves nothing here', other_chain: 'of another chain' };
-  return `${kind} ${source}${size === undefined ? '' : ` (${counted(size, 'entry', 'entries')})`}: ${what[outcome]}${detail === undefined ? '' : `; ${detail}`}`;
+  return `${kind} ${source}${size === undefined ? '' : ` (${counted(size, 'entry', 'entries')})`}: ${HELD[outcome]}${detail === undefined ? '' : `; ${detail}`}`;
 }

@@ -47,7 +47,7 @@ export function command(context: CliContext): Command {
     .addOption(chainOption('only this chain; default: all'))
     .addOption(new Option('--from <sequence>', 'first sequence; needs --chain').argParser(sequence))
     .addOption(new Option('--to <sequence>', 'last sequence; needs --chain').argParser(sequence))
-    .addOption(new Option('--against <file...>', 'hold the chains against receipts, checkpoints or bundles kept elsewhere: shows a tail cut off'))
+    .addOption(new Option('--against <file...>', 'hold the chains against receipts (one, or one a line), checkpoints, marks or bundles kept elsewhere: shows a tail cut off'))
     .addOption(publicKeyOption())
     .addOption(deploymentOption())
     .addOption(new Option('--incremental', 'begin where the last one ended, and sign for what was found intact').conflicts(['from', 'to']))
@@ -66,7 +66,7 @@ async function run({ output, exit }: CliContext, options: Options): Promise<void
   const { dataDir } = settings;
   const paths = dataPaths(dataDir);
   const keys = publicKeysOf(options.publicKey);
-  const against = await Promise.all((options.against ?? []).map(evidence));
+  const against = (await Promise.all((options.against ?? []).map(evidence))).flat();
   const config = options.replica === true ? await secondOf(settings) : storeConfigOf(settings);
   const store = await openStore(config);
   const second = options.againstReplica === true ? await openStore(await secondOf(settings)) : undefined;
@@ -137,7 +137,7 @@ async function secondOf(settings: Config): Promise<StoreConfig> {
   return second;
 }
 
-async function evidence(file: string): Promise<Evidence> {
+async function evidence(file: string): Promise<readonly Evidence[]> {
   try {
     return await readEvidenceFile(file);
   } catch (cause) {

@@ -8,11 +8,12 @@ import { hasRole } from '../config.js';
 import type { ReadinessCheck } from '../http/deps.js';
 import { systemHost } from '../ledger/host.js';
 import type { Ledger } from '../ledger/ledger.js';
-import type { ReconciledCopy } from '../reconcile/copies.js';
+import type { CopyFinding, ReconciledCopy } from '../reconcile/copies.js';
 import { elasticsearchCopy, viewCopy } from '../reconcile/index-copies.js';
 import { rebuildElasticsearch, rebuildView } from '../reconcile/rebuild.js';
 import type { OnRebuildProgress, RebuildResult } from '../reconcile/rebuild.js';
 import type { ElasticsearchIndex } from '../search/elasticsearch.js';
+import type { IndexNote } from '../search/elasticsearch-generation.js';
 import { Indexer } from '../search/indexer.js';
 import type { SearchIndex } from '../search/search-index.js';
 import { SqliteSearchIndex } from '../search/sqlite.js';
@@ -21,8 +22,13 @@ import type { ViewIndex } from '../view/entry-index.js';
 import type { ViewWriter } from '../view/writer.js';
 
 const WATCH_EVERY_MS = 5_000;
+/** Of any number of replicas that both append and index, each indexes what it has appended. */
+const OTHERS_WITHIN_MS = 2_000;
 /** Entries behind which the index is said to be degraded: some seconds of a busy log. */
 const MUCH_LAG = 50_000;
+
+/** Documents that are set aside are not false: the log says so, too. */
+const FINDING_OF: Readonly<Partial<Record<IndexNote['kind'], CopyFinding>>> = { differs: 'different', hole: 'missing', excess: 'extra', unreadable: 'extra' };
 
 export interface SearchParts {
   readonly index: SearchIndex;
@@ -36,8 +42,6 @@ export interface SearchParts {
 }
 
 export interface SearchWork {
-  /** The chain has grown, as another source than the ledger has seen. */
-  wake(chainId: string, size: number): void;
   /** Entries that this process knows of and the index is not known to hold. */
   readonly lag: number;
   /** Documents the index would not take. */
@@ -48,7 +52,7 @@ export interface SearchWork {
 }
 
 /** @throws SearchIndexError for a setting that can not be used; whether Elasticsearch answers is seen later */
-export async function openSearch(config: Config, view: ViewWriter, log: Logger): Promise<SearchParts> {
+export async function openSearch(config: Config, view: ViewWriter, log: Logger, onFinding: (kind: CopyFinding) => void = () => undefined): Promise<SearchParts> {
   if (config.elasticsearchUrl === undefined) return searchOfView(view);
   // Loaded only where it is used: it takes longer than the rest of the start.
   const { ElasticsearchIndex } = await import('../search/elasticsearch.js');
@@ -58,13 +62,17 @@ export async function openSearch(config: Config, view: ViewWriter, log: Logger):
     apiKey: config.elasticsearchApiKey,
     tlsCaFile: config.elasticsearchTlsCaFile,
     host: systemHost,
-    onNote: ({ kind, chainId, message }) => log.error({ note: kind, chainId }, message),
+    onNote: ({ kind, chainId, message }) => {
+      log.error({ note: kind, chainId }, message);
+      const finding = FINDING_OF[kind];
+      if (finding !== undefined) onFinding(finding);
+    },
   });
   return {
     index,
     copy: () => elasticsearchCopy(index),
     rebuild: (ledger, onProgress) => rebuildElasticsearch(index, ledger, onProgress),
-    follow: (ledger) => followElasticsearch(index, ledger, hasRole(config, 'indexer'), log),
+    follow: (ledger) => followElasticsearch(index, ledger, config, log, onFinding),
     close: () => index.close(),
   };
 }
@@ -75,26 +83,37 @@ function searchOfView(view: ViewWriter): SearchParts {
     index,
     copy: ({ ledger, index: entries }) => viewCopy({ view: () => view.view, ledger, index: entries }),
     rebuild: (ledger, onProgress) => rebuildView(view, ledger, onProgress),
-    follow: () => ({ wake: () => undefined, lag: 0, setAside: 0, check: undefined, close: () => Promise.resolve() }),
+    follow: () => ({ lag: 0, setAside: 0, check: undefined, close: () => Promise.resolve() }),
     close: () => index.close(),
   };
 }
 
-function followElasticsearch(index: ElasticsearchIndex, ledger: Ledger, isIndexer: boolean, log: Logger): SearchWork {
-  const indexer = isIndexer
-    ? new Indexer({ index, ledger, host: systemHost, onTrouble: (chainId, err) => log.warn({ chainId, err }, 'the search index can not be brought up to date') })
+function followElasticsearch(index: ElasticsearchIndex, ledger: Ledger, config: Config, log: Logger, onFinding: (kind: CopyFinding) => void): SearchWork {
+  const indexer = hasRole(config, 'indexer')
+    ? new Indexer({
+        index,
+        ledger,
+        host: systemHost,
+        // Without the role `api` nothing is its own, and it is there for what the others write.
+        othersWithinMs: hasRole(config, 'api') ? OTHERS_WITHIN_MS : undefined,
+        onTrouble: (chainId, err) => log.warn({ chainId, err }, 'the search index can not be brought up to date'),
+      })
     : undefined;
   const watch = new IndexWatch({
     index,
     host: systemHost,
     everyMs: WATCH_EVERY_MS,
-    onChange: () => {
-      log.warn('another index stands behind the alias, or none: each chain\'s place in it is asked for anew');
+    onChange: (lost) => {
+      if (lost) {
+        log.warn('the index behind the alias was deleted: it is made and filled again');
+        onFinding('missing');
+      } else {
+        log.info('another index stands behind the alias: each chain\'s place in it is asked for anew');
+      }
       indexer?.startOver();
     },
   });
   return {
-    wake: (chainId, size) => indexer?.wake(chainId, size),
     get lag() {
       return indexer?.lag ?? 0;
     },

@@ -32,7 +32,7 @@ export async function openSecond(config: Config, log: Logger, first: WormStore):
   const options = { ...settings, singleWriter: config.singleWriter };
   let tried = false;
   const prepare = async (): Promise<void> => {
-    if (!tried) await trySecond(first, options, retentionOf(config));
+    if (!tried) await trySecond(first, options, copiesHere(config) ? retentionOf(config) : undefined);
     tried = true;
   };
   await prepare().catch((error: unknown) => {
@@ -41,6 +41,11 @@ export async function openSecond(config: Config, log: Logger, first: WormStore):
   });
   const store = new S3Store(options);
   return { store: boundCalls(store, (ms, callback) => systemHost.after(ms, callback), config.storeTimeoutMs), prepare };
+}
+
+/** Whether this process writes to the second bucket. */
+function copiesHere(config: Config): boolean {
+  return config.s3ReplicaCopiedBy === 'service' && hasRole(config, 'mirror');
 }
 
 export function startReplica(options: {
@@ -59,7 +64,8 @@ export function startReplica(options: {
     second: second.store,
     trust,
     host: systemHost,
-    copies: hasRole(config, 'mirror'),
+    copies: copiesHere(config),
+    compares: config.s3ReplicaCopiedBy === 'provider',
     retention: () => retentionOf(config),
     prepare: second.prepare,
     lookEveryMs: LOOK_MS,

@@ -1,5 +1,6 @@
 /** The signer that the settings name. */
 import type { Logger } from 'pino';
+import { hasRole } from '../config.js';
 import type { Config } from '../config.js';
 import { dataPaths } from '../data-paths.js';
 import { stateKey } from '../ledger/certify.js';
@@ -20,7 +21,9 @@ export async function openSigner(config: Config): Promise<Signer> {
 export async function openKms(config: Config, keyId: string): Promise<Signer> {
   // The AWS SDK takes its time to load.
   const { KmsSigner } = await import('../signing/kms.js');
-  return KmsSigner.open({ keyId, region: config.kmsRegion ?? config.s3Region, endpoint: config.kmsEndpoint, timeoutMs: config.storeTimeoutMs });
+  // Without the role api nothing is signed: such a process knows the log by the public key, and has no right to the other.
+  const trial = hasRole(config, 'api');
+  return KmsSigner.open({ keyId, region: config.kmsRegion ?? config.s3Region, endpoint: config.kmsEndpoint, timeoutMs: config.storeTimeoutMs, trial });
 }
 
 /** A signer whose segments are signed by keys of this process, which `certifier` certifies. */

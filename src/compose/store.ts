@@ -1,4 +1,5 @@
 /** The store that the settings name, opened for writing and for its trial: what the service and `doctor` share. */
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
@@ -44,10 +45,15 @@ export function capabilitiesEvent(writerId: string, { kind, location, testedAt, 
 }
 
 /**
- * The error of a start whose store refused the first object of the log. Its trials went through, so what is refused is
- * what sets that object apart: its retention.
+ * The error of a start, with the setting to look at where it does not name one. A bucket that refuses the first object
+ * of the log has taken those of the trials, so what it refuses is what sets that object apart: its retention.
  */
 export function startError(error: unknown, config: Config): unknown {
+  const cause = error instanceof StoreError ? error.cause : error;
+  const { path, message } = (cause instanceof Error ? cause : {}) as Partial<NodeJS.ErrnoException>;
+  if (path !== undefined && message !== undefined && resolve(path).startsWith(resolve(config.dataDir))) {
+    return new StoreSetupError(`INDELIBLE_DATA_DIR: ${message}`, { cause: error });
+  }
   if (config.store !== 's3') return error;
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (!(cause instanceof StoreError) || cause.operation !== 'create' || cause.stored !== 'no') continue;

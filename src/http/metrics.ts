@@ -8,6 +8,8 @@ import { FINDING_CODES } from '../core/findings.js';
 import type { FindingCode } from '../core/findings.js';
 import type { CommitObserver } from '../ledger/observer.js';
 import { LedgerError } from '../ledger/errors.js';
+import { COPIES, COPY_FINDINGS } from '../reconcile/copies.js';
+import type { CopyFinding, CopyName } from '../reconcile/copies.js';
 import type { Signer } from '../signing/signer.js';
 import { aroundCalls } from '../storage/around.js';
 import type { CreateOutcome, WormStore } from '../storage/worm-store.js';
@@ -40,6 +42,10 @@ export interface Gauges {
   readonly verifiedThroughAge: () => number;
   /** Chains this process has touched that have no such mark. */
   readonly neverVerifiedChains: () => number;
+  /** What `indelible guardrails check` finds, as this process last found it; not a number before it has looked. */
+  readonly guardrailsUnprotected: () => number;
+  readonly guardrailsWeak: () => number;
+  readonly guardrailsUnknown: () => number;
 }
 
 const GAUGES: Readonly<Record<keyof Gauges, readonly [name: string, help: string]>> = {
@@ -54,6 +60,9 @@ const GAUGES: Readonly<Record<keyof Gauges, readonly [name: string, help: string
   openStreams: ['indelible_open_streams', 'Clients that follow a chain'],
   verifiedThroughAge: ['indelible_verified_through_age_seconds', 'Age of the oldest verified-through mark of a chain'],
   neverVerifiedChains: ['indelible_never_verified_chains', 'Chains in use that no verification has left a mark for'],
+  guardrailsUnprotected: ['indelible_guardrails_unprotected', 'Checks of the guardrails that found nothing to protect the log'],
+  guardrailsWeak: ['indelible_guardrails_weak', 'Checks of the guardrails that found a weak protection'],
+  guardrailsUnknown: ['indelible_guardrails_unknown', 'Checks of the guardrails whose answer could not be seen'],
 };
 
 const STATES = { closed: 0, 'half-open': 1, open: 2 } as const;
@@ -67,7 +76,9 @@ export class Metrics {
   readonly #commits = new Timings('indelible_commit_seconds', 'Commits, from planning the segment to its settlement', ['outcome'], SECONDS);
   readonly #segments = new Timings('indelible_segment_entries', 'Entries of each segment that became part of a chain', ['origin'], ENTRIES);
   readonly #replicaFindings = new Tally('indelible_replica_findings_total', 'Differences found between the two buckets, by code', ['code']);
+  readonly #copyFindings = new Tally('indelible_copy_findings_total', 'Times a copy in Kafka or the search index was found not to hold what the log says, by copy and kind', ['copy', 'kind']);
   readonly #fallbacks = new Tally('indelible_replica_reads_total', 'Segments that were read from the second bucket because the first failed or lacks them', []);
+  readonly #followed = new Tally('indelible_mirror_followed_segments_total', 'Segments of other replicas that came by the mirror before this process had read them from the store', []);
   readonly #storeCalls = new Timings('indelible_store_call_seconds', 'Calls to the write-once store', ['operation', 'outcome'], SECONDS);
   readonly #signatures = new Timings('indelible_signer_seconds', 'Calls to the signer', ['outcome'], SECONDS);
   readonly #troubles = new Tally('indelible_commit_troubles_total', 'What went wrong with commits, by code', ['code']);
@@ -76,11 +87,12 @@ export class Metrics {
   readonly #circuits: Circuit[] = [];
 
   constructor(options: { readonly process?: boolean } = {}) {
-    const series = [this.#requests, this.#appends, this.#queueWaits, this.#commits, this.#segments, this.#storeCalls, this.#signatures, this.#troubles, this.#findings, this.#replicaFindings, this.#fallbacks];
+    const series = [this.#requests, this.#appends, this.#queueWaits, this.#commits, this.#segments, this.#storeCalls, this.#signatures, this.#troubles, this.#findings, this.#replicaFindings, this.#copyFindings, this.#fallbacks, this.#followed];
     for (const metric of series) this.registry.registerMetric(metric.asMetric());
     // A counter that comes into being at 1 has not risen, to Prometheus: an alert would miss what happens once.
     for (const code of FINDING_CODES) this.#findings.add(0, code);
     for (const code of ['chain_halted', 'signer_unavailable', 'store_call']) this.#troubles.add(0, code);
+    for (const copy of COPIES) for (const kind of COPY_FINDINGS) this.#copyFindings.add(0, copy, kind);
     if (options.process ?? true) collectDefaultMetrics({ register: this.registry });
     for (const [source, [name, help]] of Object.entries(GAUGES)) {
       const gauge: Gauge = new Gauge({ name, help, registers: [this.registry], collect: () => gauge.set(this.#gauges[source as keyof Gauges]?.() ?? 0) });
@@ -146,9 +158,18 @@ export class Metrics {
     this.#replicaFindings.add(1, code);
   }
 
+  copyFinding(copy: CopyName, kind: CopyFinding): void {
+    this.#copyFindings.add(1, copy, kind);
+  }
+
   /** A segment was read from the second bucket. */
   fallback(): void {
     this.#fallbacks.add(1);
+  }
+
+  /** A segment of another replica came by the mirror. */
+  followed(): void {
+    this.#followed.add(1);
   }
 
   /** For the ledger's `onCommitted`. */

@@ -45,6 +45,17 @@ export function sleep(host: Host, milliseconds: number): Promise<void> {
   return new Promise((resolve) => void host.after(milliseconds, resolve));
 }
 
+/** Until the work has ended or the time is over; then the work goes on. @throws what the work throws in time */
+export async function waitAtMost(host: Host, milliseconds: number, work: Promise<unknown>): Promise<void> {
+  let cancel = (): void => undefined;
+  const over = new Promise<void>((resolve) => (cancel = host.after(milliseconds, resolve)));
+  try {
+    await Promise.race([work, over]);
+  } finally {
+    cancel();
+  }
+}
+
 /** Names this process as a writer: 16 characters of base 32, 80 random bits. */
 export function newWriterId(): string {
   return Array.from(randomBytes(16), (byte) => 'abcdefghijklmnopqrstuvwxyz234567'[byte % 32]).join('');

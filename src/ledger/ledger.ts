@@ -15,7 +15,8 @@ import type { AppendedEntry, AppendItem, SequencerContext } from './sequencer.js
 
 const MAX_TOLD = 10_000;
 
-export type CommitListener = (segment: Segment) => void;
+/** `own`: this process has written it. */
+export type CommitListener = (segment: Segment, own: boolean) => void;
 
 /** A chain with at least one entry. */
 export interface OpenChain {
@@ -60,8 +61,8 @@ export class Ledger {
       onCommitted: (segment, own) => {
         this.#sizes.set(segment.chainId, segment.head.size);
         context.onCommitted(segment, own);
-        for (const listener of this.#listeners.get(segment.chainId) ?? []) listener(segment);
-        for (const listener of this.#allListeners) listener(segment);
+        for (const listener of this.#listeners.get(segment.chainId) ?? []) listener(segment, own);
+        for (const listener of this.#allListeners) listener(segment, own);
       },
     };
   }

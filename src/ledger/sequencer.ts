@@ -33,7 +33,7 @@ import type { EntryIndex } from './entry-index.js';
 import { ChainHaltedError, LedgerError } from './errors.js';
 import { findHead } from './head.js';
 import type { FoundHead } from './head.js';
-import { formatMicros, sleep } from './host.js';
+import { formatMicros, sleep, waitAtMost } from './host.js';
 import type { Host } from './host.js';
 import type { CommitObserver, WaitingCaller } from './observer.js';
 import type { SegmentReader } from './reader.js';
@@ -111,6 +111,8 @@ interface PlannedEntry {
   readonly also: PendingItem[];
 }
 
+const INDEXED_SOON_MS = 1_000;
+
 /** Of an envelope without chain id, entry id and event, at its longest. */
 const ENVELOPE_BYTES = formatPayload({
   chainId: '', entryId: '', event: '', receivedAt: 'x'.repeat(27), sequence: Number.MAX_SAFE_INTEGER, writerId: 'x'.repeat(32),
@@ -135,6 +137,7 @@ export class Sequencer {
   #confirmed = 0;
   #finding: Promise<FoundHead> | undefined;
   #catchingUp: Promise<void> | undefined;
+  #indexIsSlow = false;
   #draining: Promise<void> | undefined;
   #lane: Promise<unknown> = Promise.resolve();
   #unsettled = false;
@@ -290,6 +293,7 @@ export class Sequencer {
       await this.#confirm();
       // A look costs less than a race that is lost.
       if (this.#contenders > 0) await this.#adoptFollowing();
+      await this.#indexedSoon();
       batch = this.#take();
       const planned = await this.#plan(batch);
       const commit = (): Promise<boolean> => this.#commit(planned, batch);
@@ -402,7 +406,7 @@ export class Sequencer {
       if (!item.own || item.result !== undefined) continue;
       const sequence = index.sequenceOf(this.chainId, item.entryId);
       if (sequence === 'unknown' || (sequence === undefined && !this.indexed)) {
-        this.#startCatchUp();
+        void this.#startCatchUp();
         throw new LedgerError('view_behind', `chain ${this.chainId}: the index of ids is being built`, { item: at });
       }
       if (sequence === undefined) continue;
@@ -520,7 +524,7 @@ export class Sequencer {
     this.#head = head;
     this.#last = last;
     this.#confirmed = head.size;
-    if (!this.indexed) this.#startCatchUp();
+    if (!this.indexed) void this.#startCatchUp();
   }
 
   /** What came through `offer` is not appended to before the store has shown the same. @throws LedgerError, StoreError */
@@ -576,8 +580,22 @@ export class Sequencer {
     return entry !== undefined && hexEncode(entry.segment.entryHashes.subarray(32 * entry.at, 32 * (entry.at + 1))) === through.lastEntryHash;
   }
 
-  #startCatchUp(): void {
-    this.#catchingUp ??= this.#catchUp().finally(() => (this.#catchingUp = undefined));
+  /**
+   * Who sends an id of its own to a process that has just met the chain should not have to come again. An index that
+   * takes longer keeps nobody waiting: from then on those with an id are answered at once, and those without one go on.
+   */
+  async #indexedSoon(): Promise<void> {
+    if (this.indexed) {
+      this.#indexIsSlow = false;
+      return;
+    }
+    if (this.#indexIsSlow || !this.#queue.some(({ items }) => items.some(({ own }) => own))) return;
+    await waitAtMost(this.#context.host, INDEXED_SOON_MS, this.#startCatchUp());
+    this.#indexIsSlow = !this.indexed;
+  }
+
+  #startCatchUp(): Promise<void> {
+    return (this.#catchingUp ??= this.#catchUp().finally(() => (this.#catchingUp = undefined)));
   }
 
   /** Reads the segments the index lacks, in order, until it has reached the head. */
@@ -628,7 +646,7 @@ export class Sequencer {
     this.#passed = own ? 0 : this.#passed + 1;
     if (!own) this.#others.set(readPayload(segment.payloads[0] as string)?.writerId ?? '', host.micros());
     if (index.through(this.chainId).size >= segment.firstSequence) index.add(indexed(segment, entryIds));
-    else this.#startCatchUp();
+    else void this.#startCatchUp();
     this.#context.onCommitted(segment, own);
   }
 

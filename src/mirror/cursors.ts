@@ -38,29 +38,39 @@ export function formatCursor({ next, held }: ChainCursor): string {
   return JSON.stringify(held.list.length === 0 ? { next } : { next, held: held.list });
 }
 
-export function formatPosition({ start, offset, digest }: Position): string {
-  return JSON.stringify({ start, offset, digest });
+/** How much the cursors of a partition say together: by it those of which some are gone are told apart. */
+export interface CursorSum {
+  readonly chains: number;
+  /** The sum of each chain's `next`. */
+  readonly entries: number;
+}
+
+export function formatPosition({ start, offset, digest }: Position, { chains, entries }: CursorSum): string {
+  return JSON.stringify({ start, offset, digest, chains, entries });
 }
 
 export interface PartitionCursors {
   readonly chains: Map<string, ChainCursor>;
   /** `undefined` if there is none: then nothing is known. */
   position: Position | undefined;
+  /** What there was when the position was written. */
+  sum: CursorSum | undefined;
   /** Chains whose latest record can not be read: then nothing is known either. */
   readonly damaged: Set<string>;
 }
 
 export function noCursors(): PartitionCursors {
-  return { chains: new Map(), position: undefined, damaged: new Set() };
+  return { chains: new Map(), position: undefined, sum: undefined, damaged: new Set() };
 }
 
 export function applyCursor(cursors: PartitionCursors, { key, value }: TopicRecord): void {
   const name = key?.toString('utf8') ?? '';
   const found = parse(value);
   if (name === PARTITION_KEY) {
-    const { start, offset, digest } = found;
-    const good = isWhole(start) && (isWhole(offset) || offset === -1) && typeof digest === 'string';
+    const { start, offset, digest, chains, entries } = found;
+    const good = isWhole(start) && (isWhole(offset) || offset === -1) && typeof digest === 'string' && isWhole(chains) && isWhole(entries);
     cursors.position = good ? { start, offset, digest } : undefined;
+    cursors.sum = good ? { chains, entries } : undefined;
     return;
   }
   if (!isChainId(name)) return;
@@ -71,6 +81,21 @@ export function applyCursor(cursors: PartitionCursors, { key, value }: TopicReco
   } else {
     cursors.damaged.add(name);
   }
+}
+
+/**
+ * Whether all cursors are there that were written. A topic that was deleted and made again while the mirror went on holds
+ * those of the chains that have grown since, and a position that is true: to go by it would mirror all others twice.
+ */
+export function areWhole({ chains, sum, damaged }: PartitionCursors): boolean {
+  const found = sumOf(chains);
+  return damaged.size === 0 && sum !== undefined && found.chains === sum.chains && found.entries === sum.entries;
+}
+
+export function sumOf(chains: ReadonlyMap<string, ChainCursor>): CursorSum {
+  let entries = 0;
+  for (const { next } of chains.values()) entries += next;
+  return { chains: chains.size, entries };
 }
 
 function parse(value: Buffer | null): Record<string, unknown> {

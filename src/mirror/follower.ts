@@ -28,6 +28,8 @@ export interface MirrorFollowerOptions {
   readonly trust: ChainTrust;
   readonly host: Host;
   readonly log: Logger;
+  /** A segment came by the mirror before this process knew it. */
+  readonly onFollowed?: (() => void) | undefined;
 }
 
 function isSigned(note: string, keys: readonly NoteKey[]): boolean {
@@ -51,7 +53,6 @@ export class MirrorFollower {
   readonly #underWay = new Map<string, Promise<void>>();
   readonly #unsubscribe: () => void;
   #saidAt = 0;
-  #segments = 0;
 
   constructor(options: MirrorFollowerOptions) {
     const { kafka, settings, ledger, host } = options;
@@ -69,11 +70,6 @@ export class MirrorFollower {
 
   get failure(): unknown {
     return this.#tail.failure;
-  }
-
-  /** Segments that came by the mirror before this process knew them. */
-  get segments(): number {
-    return this.#segments;
   }
 
   async close(): Promise<void> {
@@ -116,7 +112,7 @@ export class MirrorFollower {
       // Before this process begins to keep a chain in mind: anyone may have made up its name.
       if (!isSigned(checkpoint, trust.keysOf(chainId))) throw new LedgerError('chain_halted', 'it is not signed by a key that this process knows');
       await ledger.offer(chainId, firstSequence, bytes);
-      this.#segments += 1;
+      this.#options.onFollowed?.();
     } catch (error) {
       if (error instanceof LedgerError && error.code === 'chain_halted') {
         log.error({ chainId, firstSequence }, `the mirror holds a segment that is not the log's: ${error.message}`);

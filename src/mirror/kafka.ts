@@ -42,7 +42,7 @@ export interface KafkaClient {
 }
 
 /** @throws Error naming the setting, if the file of the authority can not be read */
-export function kafkaClient(settings: KafkaSettings, clientId: string, log: Logger): KafkaClient {
+export function kafkaClient(settings: KafkaSettings, clientId: string, log: Pick<Logger, 'debug'>): KafkaClient {
   const { kafkaBrokers = [], kafkaSaslMechanism: mechanism, kafkaUsername: username = '', kafkaPassword: password = '' } = settings;
   const sockets = new Sockets();
   const config: KafkaConfig = {
@@ -92,9 +92,9 @@ class Sockets {
 
 function tlsOf({ kafkaTls, kafkaTlsCaFile }: KafkaSettings): NonNullable<KafkaConfig['ssl']> {
   if (!kafkaTls) return false;
-  if (kafkaTlsCaFile === undefined) return { minVersion: 'TLSv1.2' };
+  if (kafkaTlsCaFile === undefined) return { minVersion: 'TLSv1.3' };
   try {
-    return { minVersion: 'TLSv1.2', ca: [readFileSync(kafkaTlsCaFile)] };
+    return { minVersion: 'TLSv1.3', ca: [readFileSync(kafkaTlsCaFile)] };
   } catch (error) {
     throw new Error(`INDELIBLE_KAFKA_TLS_CA_FILE (kafkaTlsCaFile): ${(error as Error).message}`, { cause: error });
   }
@@ -127,6 +127,9 @@ export function kafkaTrouble(error: unknown, settings: Pick<KafkaSettings, 'kafk
   }
   if (type?.endsWith('AUTHORIZATION_FAILED') === true) return `INDELIBLE_KAFKA_USERNAME lacks a right on the brokers: ${said}`;
   if (type === 'INVALID_REPLICATION_FACTOR') return `INDELIBLE_KAFKA_REPLICATION_FACTOR: the cluster has too few brokers: ${said}`;
+  if (all.some((one) => /protocol.version|unsupported protocol/i.test(one.message))) {
+    return `the brokers ${brokers} do not speak TLS 1.3, the least that INDELIBLE_KAFKA_TLS accepts: ${said}`;
+  }
   if (all.some((one) => /certificate|self.signed|altnames|wrong version number|SSL routines/i.test(one.message))) {
     return `INDELIBLE_KAFKA_TLS or INDELIBLE_KAFKA_TLS_CA_FILE does not fit the brokers ${brokers}: ${said}`;
   }

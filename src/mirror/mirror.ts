@@ -7,6 +7,7 @@
  */
 import type { Consumer, Kafka } from 'kafkajs';
 import type { Logger } from 'pino';
+import type { CopyFinding } from '../reconcile/copies.js';
 import type { ReadinessCheck } from '../http/deps.js';
 import { ChainFollower } from '../ledger/follower.js';
 import type { Host } from '../ledger/host.js';
@@ -27,6 +28,8 @@ export interface MirrorOptions {
   readonly host: Host;
   readonly log: Logger;
   readonly timings?: Partial<MirrorTimings>;
+  /** The topic was found not to hold what the log says. */
+  readonly onFinding?: ((kind: CopyFinding) => void) | undefined;
 }
 
 export interface MirrorTimings {
@@ -53,6 +56,8 @@ export class Mirror {
   readonly #follower: ChainFollower;
   readonly #running: Promise<unknown>;
   readonly #pauses = new Set<() => void>();
+  /** Partitions the group gave to this process last: who lost them with its brokers is the one who knows what waits. */
+  #answersFor: ReadonlySet<number> = new Set();
   #topics: TopicState | undefined;
   /** Ends the membership under way. */
   #leave: (error?: unknown) => void = () => undefined;
@@ -68,7 +73,6 @@ export class Mirror {
     this.#names = topicNames(settings.kafkaTopic);
     this.#reader = new PartitionReader(kafka);
     this.#follower = new ChainFollower({
-      name: 'mirror',
       ledger,
       host,
       copy: {
@@ -84,7 +88,7 @@ export class Mirror {
 
   /** Whether this process mirrors the chain now. */
   mirrors(chainId: string): boolean {
-    return this.#topics !== undefined && this.#parts.has(partitionOf(chainId, this.#topics.partitions));
+    return this.#parts.has(this.#partitionOf(chainId));
   }
 
   /** Partitions this process mirrors now. */
@@ -92,9 +96,9 @@ export class Mirror {
     return this.#parts.size;
   }
 
-  /** Entries of this process's chains that are not in the topic yet. */
+  /** Entries of this process's chains that are not in the topic yet. While brokers are away it has the ones it had. */
   get lag(): number {
-    return this.#follower.lag;
+    return this.#follower.lag((chainId) => this.#answersFor.has(this.#partitionOf(chainId)));
   }
 
   get check(): ReadinessCheck {
@@ -116,8 +120,13 @@ export class Mirror {
     await this.#reader.close();
   }
 
+  /** -1 as long as it is not known how many there are. */
+  #partitionOf(chainId: string): number {
+    return this.#topics === undefined ? -1 : partitionOf(chainId, this.#topics.partitions);
+  }
+
   #part(chainId: string): PartitionMirror {
-    const part = this.#topics === undefined ? undefined : this.#parts.get(partitionOf(chainId, this.#topics.partitions));
+    const part = this.#parts.get(this.#partitionOf(chainId));
     if (part === undefined) throw new NotMirroredHereError(`chain ${chainId} is mirrored by another process`);
     return part;
   }
@@ -155,11 +164,15 @@ export class Mirror {
       this.#leave = (error) => (error === undefined ? resolve() : reject(error instanceof Error ? error : new Error('the membership ended')));
       consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
     });
-    left.catch(() => undefined);
+    // At once: to leave brokers that hang takes a while.
+    left.catch((error: unknown) => (this.#failure = error));
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       // The group is about who works, not about its messages: those are read by offset.
       consumer.pause([{ topic: this.#names.cursors }]);
-      this.#assign(payload.memberAssignment[this.#names.cursors] ?? []);
+      const partitions = payload.memberAssignment[this.#names.cursors] ?? [];
+      this.#answersFor = new Set(partitions);
+      this.#failure = undefined;
+      this.#assign(partitions);
     });
     try {
       if (this.#closed) return;
@@ -181,21 +194,25 @@ export class Mirror {
       void part.close();
     }
     for (const partition of partitions) {
-      if (!this.#parts.has(partition)) this.#parts.set(partition, new PartitionMirror(this.#sessions(), partition, () => this.#opened()));
+      if (!this.#parts.has(partition)) this.#parts.set(partition, new PartitionMirror(this.#sessions(), partition, this.#options.host, () => this.#opened(partition)));
     }
     log.info({ partitions }, 'mirror: partitions of this process');
-    this.#failure = undefined;
-    this.#opened();
-  }
-
-  /** What is known of the topic may be wrong, and there may be more to follow. */
-  #opened(): void {
     this.#follower.forget();
     this.#follower.look();
   }
 
+  /** What is known of the partition may be wrong, and there may be more to follow. */
+  #opened(partition: number): void {
+    this.#follower.forget(this.#in(partition));
+    this.#follower.look();
+  }
+
+  #in(partition: number): (chainId: string) => boolean {
+    return (chainId) => this.#partitionOf(chainId) === partition;
+  }
+
   #sessions(): SessionContext {
-    const { kafka, deployment, ledger, log } = this.#options;
+    const { kafka, deployment, ledger, log, onFinding } = this.#options;
     return {
       kafka,
       reader: this.#reader,
@@ -204,9 +221,15 @@ export class Mirror {
       deployment,
       partitions: this.#topics?.partitions ?? 0,
       forgets: () => this.#topics?.forgets ?? false,
-      onScan: (partition, why) => log.warn({ partition }, `mirror: partition ${partition} of ${this.#names.entries}: ${why}; it is compared with the store and refilled`),
+      onScan: (partition, lost) => {
+        const why = lost ? 'it no longer holds what was mirrored' : 'its cursors are missing';
+        log.warn({ partition }, `mirror: partition ${partition} of ${this.#names.entries}: ${why}; it is compared with the store and refilled`);
+        this.#follower.lose(this.#in(partition));
+        if (lost) onFinding?.('missing');
+      },
       onFinding: (partition, { kind, offset, detail }) => {
         this.#foreign += 1;
+        onFinding?.(kind === 'foreign' ? 'extra' : 'doubled');
         log.error({ partition, offset }, `mirror: ${kind} message in ${this.#names.entries}: ${detail}`);
       },
     };
@@ -234,10 +257,10 @@ export class Mirror {
       if (this.#isClosed() || this.#parts.size === 0) continue;
       try {
         await this.#ensureTopics();
-        for (const part of [...this.#parts.values()]) {
+        for (const [partition, part] of [...this.#parts]) {
           await part.check().catch((error: unknown) => {
             this.#trouble(error);
-            this.#opened();
+            this.#opened(partition);
           });
         }
       } catch (error) {

@@ -3,10 +3,11 @@ import type { Logger } from 'pino';
 import { hasRole } from '../config.js';
 import type { Config } from '../config.js';
 import type { ReadinessCheck } from '../http/deps.js';
+import { waitAtMost } from '../ledger/host.js';
 import type { Host } from '../ledger/host.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { ChainTrust } from '../ledger/trust.js';
-import type { ReconciledCopy } from '../reconcile/copies.js';
+import type { CopyFinding, ReconciledCopy } from '../reconcile/copies.js';
 import { topicCopy } from './copy.js';
 import { MirrorFollower } from './follower.js';
 import { HintReader, HintSender } from './hints.js';
@@ -41,7 +42,7 @@ export function openTopicCopy(config: Config, log: Logger): { readonly copy: Rec
 /** `undefined` without brokers in the settings. Does not wait for them. @throws Error naming the setting, for one that can not be used */
 export function openMirror(
   config: Config,
-  parts: { readonly ledger: Ledger; readonly trust: ChainTrust; readonly writerId: string; readonly host: Host; readonly log: Logger; readonly timings?: Partial<MirrorTimings> },
+  parts: { readonly ledger: Ledger; readonly trust: ChainTrust; readonly writerId: string; readonly host: Host; readonly log: Logger; readonly timings?: Partial<MirrorTimings>; readonly onFollowed?: () => void; readonly onFinding?: (kind: CopyFinding) => void },
 ): OpenMirror | undefined {
   if (config.kafkaBrokers === undefined) return undefined;
   const { ledger, trust, writerId, host, log, timings = {} } = parts;
@@ -49,11 +50,11 @@ export function openMirror(
   const { kafka } = client;
   const { hints } = topicNames(config.kafkaTopic);
   const common = { kafka, settings: config, ledger, trust, host, log };
-  const mirror = hasRole(config, 'mirror') ? new Mirror({ ...common, deployment: trust.deployment, timings }) : undefined;
+  const mirror = hasRole(config, 'mirror') ? new Mirror({ ...common, deployment: trust.deployment, timings, onFinding: parts.onFinding }) : undefined;
   const mirrors = (chainId: string): boolean => mirror?.mirrors(chainId) ?? false;
   const hintReader = mirror && new HintReader({ kafka, topic: hints, ledger, host, mirrors });
   // The indexer hears of new segments this way; api's readers do, too.
-  const follower = hasRole(config, 'api') || hasRole(config, 'indexer') ? new MirrorFollower(common) : undefined;
+  const follower = hasRole(config, 'api') || hasRole(config, 'indexer') ? new MirrorFollower({ ...common, onFollowed: parts.onFollowed }) : undefined;
   const hintSender = hasRole(config, 'api') ? new HintSender({ kafka, topic: hints, ledger, host, writerId, mirrors }) : undefined;
   return {
     get lag() {
@@ -70,9 +71,7 @@ export function openMirror(
     async close() {
       const closed = Promise.all([hintSender?.close(), hintReader?.close(), follower?.close(), mirror?.close()]);
       // Brokers that hang must not keep a service from stopping: what is left undone is fenced and done by the next.
-      let cancel = (): void => undefined;
-      await Promise.race([closed, new Promise<void>((resolve) => (cancel = host.after(CLOSE_WITHIN_MS, resolve)))]);
-      cancel();
+      await waitAtMost(host, CLOSE_WITHIN_MS, closed);
       client.close();
     },
   };

@@ -1,17 +1,15 @@
 /**
- * The mirror of one partition: what is to be added waits here while a transaction is under way, and the next one takes
- * all of it. One thing at a time is done with the partition's session; a failure ends the session, and the next one
- * who needs it opens a new one.
+ * The mirror of one partition: what is to be added while a transaction is under way goes into the next one. One thing at
+ * a time is done with the partition's session; a failure ends the session, and the next one who needs it opens a new one.
  */
+import { GroupedWrites } from '../ledger/grouped-writes.js';
+import type { Host } from '../ledger/host.js';
 import { PartitionSession } from './partition-session.js';
 import type { SessionContext, Work } from './partition-session.js';
 
-interface Waiting extends Work {
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
 const TRANSACTION_ENTRIES = 20_000;
+/** A transaction takes six requests, however little it holds. */
+const TRANSACTION_SPACING_MS = 100;
 const REOPEN_PAUSE_MS = 500;
 
 /** This process does not mirror the partition, or no longer. */
@@ -28,13 +26,20 @@ export class PartitionMirror {
   #opening: Promise<PartitionSession> | undefined;
   #failed: { readonly error: unknown; readonly at: number } | undefined;
   #lane: Promise<unknown> = Promise.resolve();
-  #waiting: Waiting[] = [];
+  readonly #adds: GroupedWrites<Work>;
   #closed = false;
 
-  constructor(context: SessionContext, partition: number, onOpened: () => void) {
+  constructor(context: SessionContext, partition: number, host: Host, onOpened: () => void) {
     this.#context = context;
     this.#partition = partition;
     this.#onOpened = onOpened;
+    this.#adds = new GroupedWrites({
+      host,
+      spacingMs: TRANSACTION_SPACING_MS,
+      maxEntries: TRANSACTION_ENTRIES,
+      entriesIn: ({ segments }) => segments.reduce((sum, segment) => sum + segment.count, 0),
+      write: (batch) => this.#exclusive(() => this.#send(batch)),
+    });
   }
 
   /** @throws NotMirroredHereError; what the brokers answer */
@@ -44,10 +49,7 @@ export class PartitionMirror {
 
   /** @throws NotMirroredHereError; what the brokers answer */
   add(work: Work): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ ...work, resolve, reject });
-      if (this.#waiting.length === 1) void this.#exclusive(() => this.#send());
-    });
+    return this.#adds.add(work);
   }
 
   /** Opens a session where there is none, and has it look at the topic. @throws TopicChangedError; what the brokers answer */
@@ -66,28 +68,9 @@ export class PartitionMirror {
     await this.#session?.close();
   }
 
-  async #send(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = this.#take();
-      try {
-        const session = await this.#open();
-        await session.send(batch).catch((error: unknown) => this.#end(session, error));
-        for (const { resolve } of batch) resolve();
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
-    }
-  }
-
-  #take(): Waiting[] {
-    let entries = 0;
-    let count = 0;
-    for (const { segments } of this.#waiting) {
-      entries += segments.reduce((sum, segment) => sum + segment.count, 0);
-      if (count > 0 && entries > TRANSACTION_ENTRIES) break;
-      count += 1;
-    }
-    return this.#waiting.splice(0, count);
+  async #send(batch: readonly Work[]): Promise<void> {
+    const session = await this.#open();
+    await session.send(batch).catch((error: unknown) => this.#end(session, error));
   }
 
   async #open(): Promise<PartitionSession> {

@@ -7,7 +7,7 @@ import kafkajs from 'kafkajs';
 import type { Kafka, Message, Producer, Transaction } from 'kafkajs';
 import type { Segment } from '../core/segment.js';
 import type { SegmentSource } from '../ledger/ledger.js';
-import { applyCursor, digestOf, EMPTY_POSITION, formatCursor, formatPosition, noCursors, PARTITION_KEY } from './cursors.js';
+import { applyCursor, areWhole, digestOf, EMPTY_POSITION, formatCursor, formatPosition, noCursors, PARTITION_KEY, sumOf } from './cursors.js';
 import type { ChainCursor, PartitionCursors, Position } from './cursors.js';
 import type { TopicNames } from './kafka.js';
 import { messageBytes, messagesOf } from './messages.js';
@@ -27,7 +27,8 @@ export interface SessionContext {
   readonly partitions: number;
   /** See TopicState: what such a topic forgot is not refilled. */
   readonly forgets: () => boolean;
-  readonly onScan: (partition: number, why: string) => void;
+  /** `lost`: the topic lacks what was there; else only the cursors do. */
+  readonly onScan: (partition: number, lost: boolean) => void;
   readonly onFinding: (partition: number, finding: ScanFinding) => void;
 }
 
@@ -48,6 +49,8 @@ export class PartitionSession {
   #transaction: Transaction;
   readonly #chains: Map<string, ChainCursor>;
   #position: Position;
+  /** Of all cursors' `next`, kept with them: to add up all chains for each transaction would take longer than it. */
+  #entries: number;
 
   private constructor(context: SessionContext, partition: number, producer: Producer, transaction: Transaction, chains: Map<string, ChainCursor>, position: Position) {
     this.#context = context;
@@ -56,6 +59,7 @@ export class PartitionSession {
     this.#transaction = transaction;
     this.#chains = chains;
     this.#position = position;
+    this.#entries = sumOf(chains).entries;
   }
 
   /** @throws what the brokers or the store answer */
@@ -116,7 +120,10 @@ export class PartitionSession {
       }
     }
     if (chunk.length > 0) await this.#produce(chunk);
-    for (const [chainId, cursor] of staged) this.#chains.set(chainId, cursor);
+    for (const [chainId, cursor] of staged) {
+      this.#entries += cursor.next - this.through(chainId);
+      this.#chains.set(chainId, cursor);
+    }
     await this.#commit([...staged.keys()]);
   }
 
@@ -144,7 +151,7 @@ export class PartitionSession {
 
   async #commit(chainIds: readonly string[]): Promise<void> {
     const records: Message[] = chainIds.map((chainId) => ({ key: chainId, value: formatCursor(this.#chains.get(chainId) as ChainCursor) }));
-    records.push({ key: PARTITION_KEY, value: formatPosition(this.#position) });
+    records.push({ key: PARTITION_KEY, value: formatPosition(this.#position, { chains: this.#chains.size, entries: this.#entries }) });
     for (let at = 0; at < records.length; at += 1_000) await this.#append(this.#context.topics.cursors, records.slice(at, at + 1_000));
     await this.#transaction.commit();
     this.#transaction = await this.#producer.transaction();
@@ -186,12 +193,13 @@ async function compare(
 ): Promise<{ readonly chains: Map<string, ChainCursor>; readonly position: Position; readonly changed: boolean }> {
   const { reader, store, topics, partitions } = context;
   const { position, damaged } = cursors;
+  const whole = position !== undefined && areWhole(cursors);
   const extent = await extentOf(reader, topics.entries, partition);
-  const good = position !== undefined && damaged.size === 0 && (await holds(context, partition, position, extent));
+  const good = whole && (await holds(context, partition, position, extent));
   const from: Position = good ? { ...position, start: extent.start } : { ...EMPTY_POSITION, start: extent.start };
   const begin = good ? Math.max(extent.start, position.offset + 1) : extent.start;
   if (!good && (position !== undefined || extent.end > 0)) {
-    context.onScan(partition, position === undefined || damaged.size > 0 ? 'its cursors are missing' : 'it no longer holds what was mirrored');
+    context.onScan(partition, whole);
   }
   const chains = good ? cursors.chains : new Map([...cursors.chains.keys(), ...damaged].map((chainId) => [chainId, { next: 0, held: new Ranges() }]));
   const scan = new PartitionScan({ reader: store, partition, partitions, from, chains, onFinding: (finding) => context.onFinding(partition, finding) });

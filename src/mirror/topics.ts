@@ -91,23 +91,54 @@ export async function ensureTopics(admin: Admin, names: TopicNames, settings: Ka
   if (entries > partitions) weak.push(`topic ${names.entries} has ${entries} partitions, of which the mirror uses the first ${partitions}, as many as ${names.cursors} has`);
   let forgets = false;
   for (const topic of [names.entries, names.cursors]) {
-    const replicas = there.get(topic)?.partitions[0]?.replicas.length ?? settings.kafkaReplicationFactor;
-    if (replicas < settings.kafkaReplicationFactor) {
-      weak.push(`topic ${topic} has ${replicas} copies of each partition, INDELIBLE_KAFKA_REPLICATION_FACTOR asks for ${settings.kafkaReplicationFactor}`);
-    }
-    const check = wanted(names, topic, replicas);
-    const { resources } = await admin.describeConfigs({
-      includeSynonyms: false,
-      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: check.map(({ name }) => name) }],
-    });
-    for (const { name, value, safe = (found: string) => found === value } of check) {
-      const found = resources[0]?.configEntries.find((entry) => entry.configName === name)?.configValue;
-      if (found !== undefined && safe(found)) continue;
-      weak.push(`topic ${topic}: ${name} is ${found ?? 'not shown'}, expected ${value}`);
-      if (topic === names.entries && ['cleanup.policy', 'retention.ms', 'retention.bytes'].includes(name)) forgets = true;
-    }
+    const found = await weaknesses(admin, names, there.get(topic) ?? topic, settings);
+    weak.push(...found.weak);
+    forgets ||= topic === names.entries && found.forgets;
   }
   return { partitions, weak, forgets };
+}
+
+export interface TopicWeaknesses {
+  /** A sentence each. */
+  readonly weak: readonly string[];
+  /** By its settings it does not keep every message. */
+  readonly forgets: boolean;
+}
+
+/** What of a topic's settings may lose messages. @param found the topic, or its name where nothing is known of it @throws what the brokers answer */
+async function weaknesses(admin: Admin, names: TopicNames, found: ITopicMetadata | string, settings: Pick<KafkaSettings, 'kafkaReplicationFactor'>): Promise<TopicWeaknesses> {
+  const topic = typeof found === 'string' ? found : found.name;
+  const replicas = (typeof found === 'string' ? undefined : found.partitions[0]?.replicas.length) ?? settings.kafkaReplicationFactor;
+  const weak: string[] = [];
+  let forgets = false;
+  if (replicas < settings.kafkaReplicationFactor) {
+    weak.push(`topic ${topic} has ${replicas} copies of each partition, INDELIBLE_KAFKA_REPLICATION_FACTOR asks for ${settings.kafkaReplicationFactor}`);
+  }
+  const check = wanted(names, topic, replicas);
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: check.map(({ name }) => name) }],
+  });
+  for (const { name, value, safe = (text: string) => text === value } of check) {
+    const shown = resources[0]?.configEntries.find((entry) => entry.configName === name)?.configValue;
+    if (shown !== undefined && safe(shown)) continue;
+    weak.push(`topic ${topic}: ${name} is ${shown ?? 'not shown'}, expected ${value}`);
+    if (['cleanup.policy', 'retention.ms', 'retention.bytes'].includes(name)) forgets = true;
+  }
+  return { weak, forgets };
+}
+
+export interface SeenTopic extends TopicWeaknesses {
+  readonly partitions: number;
+  /** Copies of each partition. */
+  readonly replicas: number;
+}
+
+/** A topic as it is, `undefined` if there is none; nothing is created. @throws what the brokers answer */
+export async function lookAtTopic(admin: Admin, names: TopicNames, topic: string, settings: Pick<KafkaSettings, 'kafkaReplicationFactor'>): Promise<SeenTopic | undefined> {
+  const found = (await describe(admin, [topic])).get(topic);
+  if (found === undefined) return undefined;
+  return { partitions: found.partitions.length, replicas: found.partitions[0]?.replicas.length ?? 0, ...(await weaknesses(admin, names, found, settings)) };
 }
 
 async function describe(admin: Admin, names: readonly string[]): Promise<Map<string, ITopicMetadata>> {

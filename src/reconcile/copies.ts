@@ -1,5 +1,12 @@
 /** What a reconciliation compares with the log: copies of it, in whatever form each keeps its entries. */
 
+export const COPIES = ['index', 'mirror'] as const;
+export type CopyName = (typeof COPIES)[number];
+
+/** What makes a copy false (reconcile.ts says what each is). To be behind does not: it comes nearer by itself. */
+export const COPY_FINDINGS = ['missing', 'different', 'extra', 'doubled'] as const;
+export type CopyFinding = (typeof COPY_FINDINGS)[number];
+
 /** One thing that a copy holds of a chain. */
 export interface CopyItem {
   /** Of which entry it claims to be; `undefined` if it does not say. */
@@ -27,7 +34,7 @@ export interface CopyRepair {
 }
 
 export interface ReconciledCopy {
-  readonly name: 'index' | 'mirror';
+  readonly name: CopyName;
   /** Leading entries of the chain that the copy says it holds; what comes later is behind, not missing. */
   through?(chainId: string): Promise<number>;
   /** All it holds of the chain, each sequence not before those that it follows. */

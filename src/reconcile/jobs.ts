@@ -29,7 +29,7 @@ export class ReconciliationJobs {
   readonly #board: Board;
 
   /** One at a time: two would repair each other's findings. */
-  constructor(options: Pick<ReconcileOptions, 'ledger' | 'host' | 'copies'>, limits: JobLimits = {}) {
+  constructor(options: Pick<ReconcileOptions, 'ledger' | 'host' | 'copies' | 'onDiscrepancy'>, limits: JobLimits = {}) {
     this.#board = new JobBoard((request, { signal, onProgress }) => reconcile({ ...options, ...request, signal, onProgress }), { running: 1, ...limits });
   }
 

@@ -71,6 +71,8 @@ export interface ReconcileOptions {
   readonly backfill?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: ReconcileProgress) => void;
+  /** Told of each, also of those that the report leaves out. */
+  readonly onDiscrepancy?: (found: Discrepancy) => void;
 }
 
 const MAX_DISCREPANCIES = 1_000;
@@ -159,6 +161,7 @@ class Run {
   }
 
   #note(found: Discrepancy): void {
+    this.#options.onDiscrepancy?.(found);
     if (this.#discrepancies.length < MAX_DISCREPANCIES) this.#discrepancies.push(found);
     else this.#leftOut++;
   }

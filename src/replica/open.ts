@@ -37,19 +37,21 @@ const LASTING = new Set([
 
 /**
  * Tries the second bucket, past any store that is open on it. @param first whose log it is to hold
+ * @param configured retention of what is written there; `undefined`: this process writes nothing there, now or later
  * @throws StoreSetupError if it is plainly no bucket for this log; StoreError if that can't be told now (it is down, or
  * rights are missing)
  */
-export async function trySecond(first: StoreReader, options: S3StoreOptions, configured: Retention): Promise<void> {
-  const [{ openS3Store }, { codeOf }] = await Promise.all([import('../storage/s3/open.js'), import('../storage/s3/errors.js')]);
+export async function trySecond(first: StoreReader, options: S3StoreOptions, configured: Retention | undefined): Promise<void> {
+  const [{ openS3Reader, openS3Store }, { codeOf }] = await Promise.all([import('../storage/s3/open.js'), import('../storage/s3/errors.js')]);
   try {
-    const { store, trialRetention } = await openS3Store(options, configured);
+    const opened = configured === undefined ? undefined : await openS3Store(options, configured);
+    const store = opened?.store ?? (await openS3Reader(options, { locked: true }));
     try {
       const [ours, theirs] = [await first.read(DEPLOYMENT_KEY), await store.read(DEPLOYMENT_KEY)];
       if (ours !== undefined && theirs !== undefined && !equalBytes(ours, theirs)) {
         throw new StoreSetupError(`the S3 store at ${store.location}: it holds the log of another deployment: name another bucket in ${SETTINGS}_BUCKET`);
       }
-      await selfTest(store, { singleWriter: options.singleWriter ?? false, retention: trialRetention });
+      if (opened !== undefined) await selfTest(store, { singleWriter: options.singleWriter ?? false, retention: opened.trialRetention });
     } finally {
       await store.close();
     }

@@ -52,7 +52,7 @@ export class Replica {
       // Told once, by `onDifference`; it is tried again and again.
       if (!(error instanceof DifferenceError) && !this.#closed) options.onTrouble(chainId, error);
     };
-    this.#follower = new ChainFollower({ name: 'replica', ledger, host, copy: this.#replicator, lookEveryMs, onTrouble });
+    this.#follower = new ChainFollower({ ledger, host, copy: this.#replicator, lookEveryMs, onTrouble });
     this.#firstLook = this.#tryToLook();
     this.#looking = this.#lookAgainAndAgain();
   }
@@ -117,7 +117,7 @@ export class Replica {
         if (this.#isClosed()) return;
         try {
           if ((await this.#replicator.inspect(chainId)) === 'as_known') continue;
-          this.#follower.forget(chainId);
+          this.#follower.forget((id) => id === chainId);
           this.#follower.wake(chainId, 0);
         } catch (error) {
           onTrouble(chainId, error);

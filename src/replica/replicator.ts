@@ -21,6 +21,7 @@ import { findHead } from '../ledger/head.js';
 import { sleep } from '../ledger/host.js';
 import type { Host } from '../ledger/host.js';
 import { judgeVersions, segmentAt } from '../ledger/segment-at.js';
+import type { SegmentAt } from '../ledger/segment-at.js';
 import { DEPLOYMENT_KEY, KEYS_PREFIX } from '../ledger/trust.js';
 import type { ChainTrust } from '../ledger/trust.js';
 import { everyKey, StoreError } from '../storage/worm-store.js';
@@ -36,8 +37,10 @@ export interface ReplicatorOptions {
   readonly second: WormStore;
   readonly trust: ChainTrust;
   readonly host: Host;
-  /** False: this process only looks at what others have copied. */
+  /** False: others copy, and this process looks at what is there. */
   readonly copies: boolean;
+  /** Where no process of ours copies, but the provider's replication: whatever it did wrong is told by this process. */
+  readonly compares?: boolean;
   readonly retention: () => Retention;
   /** Before the first write: whether the second bucket may be trusted at all. Asked until it does not throw. */
   readonly prepare: () => Promise<void>;
@@ -102,12 +105,16 @@ export class Replicator implements DerivedCopy {
   async add(chainId: string, segments: readonly Segment[]): Promise<void> {
     const through = await this.through(chainId);
     const missing = segments.filter((segment) => segment.head.size > through);
-    if (missing.length > 0 && this.#options.copies) await this.#stateKeys(missing);
+    const { copies, compares = false } = this.#options;
+    if (missing.length > 0 && (copies || compares)) await this.#stateKeys(missing);
     for (let at = 0; at < missing.length; at += WIDTH) {
       if (this.#closed) throw new Error('closed');
       const group = missing.slice(at, at + WIDTH);
-      if (this.#options.copies) await all(group.map((segment) => this.#copy(segment)));
-      else await this.#seen(group);
+      if (copies) await all(group.map((segment) => this.#copy(segment)));
+      else if (compares) {
+        await this.#arrived(group.map(({ key }) => key), segmentPrefix(chainId));
+        await all(group.map((segment) => this.#compare(segment)));
+      } else await this.#seen(group);
       const last = group.at(-1) as Segment;
       this.#chains.set(chainId, { through: last.head.size, lastFirst: last.firstSequence });
     }
@@ -200,8 +207,9 @@ export class Replicator implements DerivedCopy {
 
   /** @throws DifferenceError if something else is there; StoreError: to be tried again */
   async #copyStatement(key: string, bytes: Uint8Array): Promise<void> {
-    const { first, second } = this.#options;
-    await second.create(key, bytes, this.#options.retention());
+    const { first, second, copies } = this.#options;
+    if (copies) await second.create(key, bytes, this.#options.retention());
+    else await this.#arrived([key], key);
     const there = await second.read(key);
     if (there === undefined) throw new StoreError('read', key, 'unknown', 'the key is taken, and holds no object');
     if (!equalBytes(there, bytes)) this.#refuse({ code: 'foreign_object', key, detail: `${second.location} holds other bytes than ${first.location}` });
@@ -209,8 +217,9 @@ export class Replicator implements DerivedCopy {
   }
 
   /** @throws DifferenceError if something else is there; StoreError: to be tried again */
-  async #copy({ chainId, firstSequence, key, bytes }: Segment): Promise<void> {
-    const { first, second, trust } = this.#options;
+  async #copy(segment: Segment): Promise<void> {
+    const { second } = this.#options;
+    const { chainId, key, bytes } = segment;
     const asked = this.#options.retention();
     let created = await second.create(key, bytes, asked);
     for (let over = 0; over < MAX_OVER; over++) {
@@ -222,33 +231,56 @@ export class Replicator implements DerivedCopy {
         this.#checkRetention(key, chainId, only.retention, asked, true);
         return;
       }
-      const place = { chainId, firstSequence };
-      const at = second.versioned ? await judgeVersions(second, trust, place, versions) : await segmentAt(second, trust, place);
-      const there = `in ${second.location}`;
-      switch (at.outcome) {
-        case 'entry': {
-          if (!equalBytes(at.bytes, bytes)) {
-            this.#refuse({ code: 'fork', chainId, key, detail: `${there} lies another segment than in ${first.location}, and it is signed: the key was used for both` });
-          }
-          this.#differences.settle(key);
-          for (const { code, detail } of at.odd) this.#differences.add({ code, chainId, key, detail: `${there}: ${detail}` });
-          const kept = versions.find(({ versionId }) => versionId === at.versionId) ?? only;
-          this.#checkRetention(key, chainId, kept?.retention ?? 'unknown', asked, false);
-          return;
-        }
-        case 'absent':
-          throw new StoreError('versions', key, 'unknown', 'the key is taken, and holds no object');
-        case 'damaged':
-          return this.#refuse({ code: 'foreign_object', chainId, key, detail: `${there} lies something else than in ${first.location}: ${at.fault}` });
-        case 'debris':
-          // Who can write there and holds no key must not be able to stop the copying.
-          if (at.latest === undefined || second.createOver === undefined) {
-            return this.#refuse({ code: 'foreign_object', chainId, key, detail: `${there} lies what no key of the deployment signed, in the segment's place: ${at.fault}` });
-          }
-          created = at.latest.deleteMarker ? await second.create(key, bytes, asked) : await second.createOver(key, at.latest, bytes, asked);
-      }
+      const inTheWay = await this.#judge(segment, versions, asked);
+      if (inTheWay === undefined) return;
+      // Who can write there and holds no key must not be able to stop the copying; not with a true segment of another
+      // place either. What belongs here is known from the first bucket, and what is written over stays as a version.
+      const latest = second.versioned ? versions.at(-1) : undefined;
+      if (latest === undefined || second.createOver === undefined || (inTheWay.outcome === 'damaged' && inTheWay.bytes === undefined)) return this.#refuseForeign(segment, inTheWay.fault);
+      created = latest.deleteMarker ? await second.create(key, bytes, asked) : await second.createOver(key, latest, bytes, asked);
     }
     throw new StoreError('create', key, 'unknown', `in ${MAX_OVER} tries, others wrote to the key each time`);
+  }
+
+  /** What the provider copied. @throws DifferenceError if something else is there; StoreError: to be tried again */
+  async #compare(segment: Segment): Promise<void> {
+    const versions = await this.#options.second.versions(segment.key);
+    const inTheWay = await this.#judge(segment, versions, this.#options.retention());
+    // The copy may still come, as a later version: it is looked for again.
+    if (inTheWay !== undefined) this.#refuseForeign(segment, inTheWay.fault);
+  }
+
+  /**
+   * @returns what lies in the segment's place; nothing where the copy is confirmed
+   * @throws DifferenceError if another segment of the deployment is there; StoreError: to be tried again
+   */
+  async #judge({ chainId, firstSequence, key, bytes }: Segment, versions: readonly StoredVersion[], asked: Retention): Promise<Extract<SegmentAt, { outcome: 'debris' | 'damaged' }> | undefined> {
+    const { first, second, trust } = this.#options;
+    const place = { chainId, firstSequence };
+    const at = second.versioned ? await judgeVersions(second, trust, place, versions) : await segmentAt(second, trust, place);
+    const there = `in ${second.location}`;
+    switch (at.outcome) {
+      case 'entry': {
+        if (!equalBytes(at.bytes, bytes)) {
+          this.#refuse({ code: 'fork', chainId, key, detail: `${there} lies another segment than in ${first.location}, and it is signed: the key was used for both` });
+        }
+        this.#differences.settle(key);
+        for (const { code, detail } of at.odd) this.#differences.add({ code, chainId, key, detail: `${there}: ${detail}` });
+        const kept = versions.find(({ versionId }) => versionId === at.versionId) ?? versions[0];
+        this.#checkRetention(key, chainId, kept?.retention ?? 'unknown', asked, false);
+        return undefined;
+      }
+      case 'absent':
+        throw new StoreError('versions', key, 'unknown', 'the key is taken, and holds no object');
+      case 'damaged':
+      case 'debris':
+        return at;
+    }
+  }
+
+  #refuseForeign({ chainId, key }: Segment, fault: string): never {
+    const { first, second } = this.#options;
+    return this.#refuse({ code: 'foreign_object', chainId, key, detail: `in ${second.location} lies something else than in ${first.location}: ${fault}` });
   }
 
   #refuse(difference: Difference): never {
@@ -266,21 +298,46 @@ export class Replicator implements DerivedCopy {
     else if (own && Date.parse(kept.retainUntil) < Date.parse(asked.retainUntil)) weak(`in ${where} the copy is kept until ${kept.retainUntil}, asked for was ${asked.retainUntil}`);
   }
 
-  /** Waits until another process has copied them. */
+  /** Waits until another process has copied them. A key that is taken says nothing: anyone may have put something there. */
   async #seen(segments: readonly Segment[]): Promise<void> {
-    const { second, host } = this.#options;
-    const [from, chainId] = [segments[0]?.key, segments[0]?.chainId ?? ''];
+    let waiting = segments;
     for (;;) {
-      const page = await second.list(segmentPrefix(chainId), { from, limit: 1_000 });
-      const keys = new Set(page.keys);
-      if (segments.every(({ key }) => keys.has(key))) {
-        for (const { key } of segments) this.#differences.settle(key);
-        return;
-      }
-      for (let waited = 0; waited < LOOK_AGAIN_MS; waited += 50) {
-        if (this.#closed) throw new Error('closed');
-        await sleep(host, 50);
-      }
+      const keys = await this.#keysFrom(waiting[0]?.key, segmentPrefix(segments[0]?.chainId ?? ''));
+      const copied = await all(waiting.map(async (segment) => keys.has(segment.key) && (await this.#isCopied(segment))));
+      waiting = waiting.filter((_, i) => copied[i] === false);
+      if (waiting.length === 0) return;
+      await this.#pause();
+    }
+  }
+
+  /** @throws DifferenceError if another segment of the deployment is there */
+  async #isCopied(segment: Segment): Promise<boolean> {
+    const { second, trust } = this.#options;
+    const at = await segmentAt(second, trust, { chainId: segment.chainId, firstSequence: segment.firstSequence });
+    if (at.outcome !== 'entry') return false;
+    if (!equalBytes(at.bytes, segment.bytes)) await this.#compare(segment);
+    this.#differences.settle(segment.key);
+    return true;
+  }
+
+  /** Waits until the second bucket has all keys, of which the first is the lowest. */
+  async #arrived(wanted: readonly string[], prefix: string): Promise<void> {
+    for (;;) {
+      const keys = await this.#keysFrom(wanted[0], prefix);
+      if (wanted.every((key) => keys.has(key))) return;
+      await this.#pause();
+    }
+  }
+
+  async #keysFrom(from: string | undefined, prefix: string): Promise<ReadonlySet<string>> {
+    const page = await this.#options.second.list(prefix, { from, limit: 1_000 });
+    return new Set(page.keys);
+  }
+
+  async #pause(): Promise<void> {
+    for (let waited = 0; waited < LOOK_AGAIN_MS; waited += 50) {
+      if (this.#closed) throw new Error('closed');
+      await sleep(this.#options.host, 50);
     }
   }
 }

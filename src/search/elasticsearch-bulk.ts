@@ -6,7 +6,8 @@ import type { Client } from '@elastic/elasticsearch';
 import type { Host } from '../ledger/host.js';
 import { sleep } from '../ledger/host.js';
 import { asking, SearchIndexError, statusOf } from './elasticsearch-client.js';
-import type { Source } from './elasticsearch-documents.js';
+import { documentId, encode } from './elasticsearch-documents.js';
+import type { SearchDocument } from './search-index.js';
 
 const MAX_ACTIONS = 2_000;
 /** Many tiny requests would burden a busy server more than they spare it. */
@@ -27,11 +28,6 @@ const REFUSED_FOR_GOOD = new Set([
   'max_bytes_length_exceeded_exception',
 ]);
 
-export interface BulkDocument {
-  readonly id: string;
-  readonly source: Source;
-}
-
 export interface BulkOutcome {
   /** Positions of documents whose id was taken already; only for `create`. */
   readonly present: readonly number[];
@@ -43,6 +39,46 @@ interface Action {
   readonly at: number;
   readonly lines: readonly [action: string, source: string];
   readonly bytes: number;
+}
+
+/** The documents in order, each made into text when its turn comes: all at once would hold up the whole process. */
+class ActionQueue {
+  readonly #kind: 'create' | 'index';
+  readonly #documents: readonly SearchDocument[];
+  #next = 0;
+  readonly #again: Action[] = [];
+
+  constructor(kind: 'create' | 'index', documents: readonly SearchDocument[]) {
+    this.#kind = kind;
+    this.#documents = documents;
+  }
+
+  /** Up to `actions` of them and `bytes`; but one, if there is any. */
+  take(actions: number, bytes: number): Action[] {
+    const taken: Action[] = [];
+    for (let room = bytes; taken.length < actions; ) {
+      const action = this.#again.shift() ?? this.#make();
+      if (action === undefined) break;
+      if (taken.length > 0 && action.bytes > room) {
+        this.#again.unshift(action);
+        break;
+      }
+      room -= action.bytes;
+      taken.push(action);
+    }
+    return taken;
+  }
+
+  putBack(actions: readonly Action[]): void {
+    this.#again.unshift(...actions);
+  }
+
+  #make(): Action | undefined {
+    const document = this.#documents[this.#next];
+    if (document === undefined) return undefined;
+    const lines = [`{"${this.#kind}":{"_id":${JSON.stringify(documentId(document))}}}`, JSON.stringify(encode(document))] as const;
+    return { at: this.#next++, lines, bytes: Buffer.byteLength(lines[1]) + lines[0].length + 2 };
+  }
 }
 
 interface ItemAnswer {
@@ -69,23 +105,20 @@ export class BulkWriter {
    * Writes all of them through the alias, which must exist. `create` leaves documents alone that are there,
    * `index` replaces them. @throws SearchIndexError; then some may have been written
    */
-  async write(kind: 'create' | 'index', alias: string, documents: readonly BulkDocument[]): Promise<BulkOutcome> {
-    const queue = documents.map(({ id, source }, at): Action => {
-      const lines = [JSON.stringify({ [kind]: { _id: id } }), JSON.stringify(source)] as const;
-      return { at, lines, bytes: Buffer.byteLength(lines[1]) + lines[0].length + 2 };
-    });
+  async write(kind: 'create' | 'index', alias: string, documents: readonly SearchDocument[]): Promise<BulkOutcome> {
+    const queue = new ActionQueue(kind, documents);
     const present: number[] = [];
     const rejected: { at: number; reason: string }[] = [];
     let refusals = 0;
     const work = async (): Promise<void> => {
-      for (let batch = this.#take(queue); batch.length > 0; batch = this.#take(queue)) {
+      for (let batch = queue.take(this.#size, this.#bytes); batch.length > 0; batch = queue.take(this.#size, this.#bytes)) {
         const again = await this.#limited(() => this.#send(alias, batch, present, rejected));
         if (again.length === 0) {
           refusals = 0;
           this.#size = Math.min(MAX_ACTIONS, this.#size + Math.ceil(this.#size / 10));
           continue;
         }
-        queue.unshift(...again);
+        queue.putBack(again);
         this.#size = Math.max(MIN_ACTIONS, Math.floor(Math.min(this.#size, batch.length) / 2));
         if (++refusals > MAX_REFUSALS) throw new SearchIndexError(`Elasticsearch has refused ${refusals} requests in a row for want of room`);
         await sleep(this.#host, this.#host.random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(refusals, 10)));
@@ -94,17 +127,6 @@ export class BulkWriter {
     const ends = await Promise.allSettled(Array.from({ length: IN_FLIGHT }, work));
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
     return { present, rejected };
-  }
-
-  #take(queue: Action[]): Action[] {
-    let bytes = 0;
-    let count = 0;
-    while (count < queue.length && count < this.#size) {
-      bytes += (queue[count] as Action).bytes;
-      if (count > 0 && bytes > this.#bytes) break;
-      count++;
-    }
-    return queue.splice(0, count);
   }
 
   /** The actions that have to be sent again. */

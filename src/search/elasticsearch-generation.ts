@@ -8,9 +8,9 @@ import type { Host } from '../ledger/host.js';
 import { formatMicros } from '../ledger/host.js';
 import type { BulkWriter } from './elasticsearch-bulk.js';
 import { asking, SEARCH_TIMEOUT_MS, SearchIndexError } from './elasticsearch-client.js';
-import { CHAIN_ID, decode, documentId, encode, holds, SEQUENCE } from './elasticsearch-documents.js';
+import { CHAIN_ID, decode, documentId, holds, SEQUENCE } from './elasticsearch-documents.js';
 import type { Source } from './elasticsearch-documents.js';
-import type { IndexProgress } from './elasticsearch-progress.js';
+import type { IndexProgress, Raise, RecordedProgress } from './elasticsearch-progress.js';
 import { searchRequest } from './elasticsearch-query.js';
 import type { CheckedQuery } from './query.js';
 import { writeCursor } from './query.js';
@@ -70,31 +70,26 @@ export class Generation {
 
   /** SearchIndex.add, for one index. */
   async add(documents: readonly SearchDocument[]): Promise<void> {
-    const chains = byChain(documents);
-    const todo: { readonly chainId: string; readonly from: number; readonly setAside: number; readonly size: number; readonly fresh: readonly SearchDocument[] }[] = [];
-    for (const [chainId, ofChain] of chains) {
-      const { through, setAside } = await this.progress.progress(this.uuid, chainId);
-      let size = through;
-      const fresh: SearchDocument[] = [];
-      for (const document of ofChain) {
-        if (document.sequence < size) continue;
-        if (document.sequence > size) throw new RangeError(`"sequence" expected ${size}, got ${document.sequence}`);
-        fresh.push(document);
-        size++;
-      }
-      if (fresh.length > 0) todo.push({ chainId, from: through, setAside, size, fresh });
-    }
+    const chains = [...byChain(documents)];
+    const recorded = await this.progress.readAll(this.uuid, chains.map(([chainId]) => chainId));
+    const todo = chains.flatMap(([chainId, ofChain], i) => {
+      const read = recorded[i] as RecordedProgress;
+      const fresh = following(chainId, ofChain, read.progress.through);
+      return fresh.length === 0 ? [] : [{ chainId, read, fresh, through: read.progress.through + fresh.length }];
+    });
     if (todo.length === 0) return;
     const fresh = todo.flatMap((chain) => chain.fresh);
-    const { present, rejected } = await this.#writer.write('create', this.writeAlias, fresh.map(bulkDocument));
+    const { present, rejected } = await this.#writer.write('create', this.writeAlias, fresh);
     await this.#compare(present.map((at) => fresh[at] as SearchDocument));
     await this.#setAside(rejected.map(({ at, reason }) => ({ document: fresh[at] as SearchDocument, reason })));
     await this.refresh();
     const refused = new Set(rejected.map(({ at }) => (fresh[at] as SearchDocument).chainId));
-    for (const { chainId, from, setAside, size } of todo) {
-      const now = refused.has(chainId) ? await this.progress.countSetAside(this.uuid, chainId, size) : setAside;
-      await this.progress.raise(this.uuid, chainId, from, { through: size, setAside: now });
+    const raises: Raise[] = [];
+    for (const { chainId, read, through } of todo) {
+      const setAside = refused.has(chainId) ? await this.progress.countSetAside(this.uuid, chainId, through) : read.progress.setAside;
+      raises.push({ chainId, read, to: { through, setAside } });
     }
+    await this.progress.raise(this.uuid, raises);
   }
 
   /**
@@ -216,7 +211,7 @@ export class Generation {
 
   /** Puts documents as they should be, whatever is there. Gives how many the index took. */
   async replace(documents: readonly SearchDocument[]): Promise<number> {
-    const { rejected } = await this.#writer.write('index', this.writeAlias, documents.map(bulkDocument));
+    const { rejected } = await this.#writer.write('index', this.writeAlias, documents);
     const refused = new Set(rejected.map(({ at }) => at));
     await this.#setAside(rejected.map(({ at, reason }) => ({ document: documents[at] as SearchDocument, reason })));
     for (const [chainId, taken] of byChain(documents.filter((_, at) => !refused.has(at)))) {
@@ -260,8 +255,16 @@ export class Generation {
   }
 }
 
-function bulkDocument(document: SearchDocument): { id: string; source: Source } {
-  return { id: documentId(document), source: encode(document) };
+/** What comes behind the first `size` entries. @throws RangeError if there is a hole */
+function following(chainId: string, documents: readonly SearchDocument[], size: number): SearchDocument[] {
+  const fresh: SearchDocument[] = [];
+  for (const document of documents) {
+    const next = size + fresh.length;
+    if (document.sequence < next) continue;
+    if (document.sequence > next) throw new RangeError(`"sequence" expected ${next} of chain ${chainId}, got ${document.sequence}`);
+    fresh.push(document);
+  }
+  return fresh;
 }
 
 function byChain(documents: readonly SearchDocument[]): Map<string, SearchDocument[]> {

@@ -4,7 +4,7 @@
  * so neither can speak of another one than it was written for.
  */
 import type { Client, estypes } from '@elastic/elasticsearch';
-import { asking, errorTypeOf, statusOf } from './elasticsearch-client.js';
+import { asking, errorTypeOf, SearchIndexError, statusOf } from './elasticsearch-client.js';
 import type { SearchDocument } from './search-index.js';
 
 export interface ChainProgress {
@@ -19,7 +19,26 @@ export interface SetAside {
   readonly reason: string;
 }
 
+/** A version of a document, by which it is replaced only if nobody else did. */
+interface RecordedVersion {
+  readonly if_seq_no: number;
+  readonly if_primary_term: number;
+}
+
+/** Progress, and the version of the document that says so; none if there is none. */
+export interface RecordedProgress {
+  readonly progress: ChainProgress;
+  readonly version: RecordedVersion | undefined;
+}
+
+export interface Raise {
+  readonly chainId: string;
+  readonly read: RecordedProgress;
+  readonly to: ChainProgress;
+}
+
 const NONE: ChainProgress = { through: 0, setAside: 0 };
+const NOTHING: RecordedProgress = { progress: NONE, version: undefined };
 const PAGE = 1_000;
 
 const keyword = { type: 'keyword' } as const;
@@ -54,10 +73,25 @@ export class IndexProgress {
   }
 
   async progress(uuid: string, chainId: string): Promise<ChainProgress> {
-    const found = await orMissing(undefined, () =>
-      this.#client.get<Record<string, unknown>>({ index: this.#progress, id: `${uuid}/${chainId}` }),
-    );
-    return progressOf(found?._source);
+    return (await this.#read(uuid, chainId)).progress;
+  }
+
+  /** Of these chains, in one request, in their order; to be raised by `raise`. */
+  async readAll(uuid: string, chainIds: readonly string[]): Promise<RecordedProgress[]> {
+    const ids = chainIds.map((chainId) => progressId(uuid, chainId));
+    const { docs } = await asking('reading the progress of the index', () => this.#client.mget<Record<string, unknown>>({ index: this.#progress, ids }));
+    return chainIds.map((_, i) => {
+      const found = docs[i];
+      if (found !== undefined && 'error' in found) {
+        if (found.error.type === 'index_not_found_exception') return NOTHING;
+        throw new SearchIndexError(`reading the progress of the index: Elasticsearch answered ${found.error.type}`);
+      }
+      return recorded(found);
+    });
+  }
+
+  async #read(uuid: string, chainId: string): Promise<RecordedProgress> {
+    return recorded(await orMissing(undefined, () => this.#client.get<Record<string, unknown>>({ index: this.#progress, id: progressId(uuid, chainId) })));
   }
 
   /** Of every chain. Visible to all as soon as `record` returned. */
@@ -83,18 +117,30 @@ export class IndexProgress {
   }
 
   /**
-   * Says that the chain is dealt with through `to.through`, by who has added what follows `from`. Never lowers what
-   * another process has recorded meanwhile. @throws RangeError if it has been lowered below `from`: there is a hole
+   * Says that the chains are dealt with through `to.through`, by who has added what follows `read`. Never lowers what
+   * another process has recorded meanwhile. @throws RangeError if it has been lowered: there is a hole
    */
-  async raise(uuid: string, chainId: string, from: number, to: ChainProgress): Promise<void> {
+  async raise(uuid: string, raises: readonly Raise[]): Promise<void> {
+    const operations = raises.flatMap(({ chainId, read: { version }, to }) => {
+      const _id = progressId(uuid, chainId);
+      return [version === undefined ? { create: { _id } } : { index: { _id, ...version } }, progressDocument(uuid, chainId, to)];
+    });
+    const { items } = await asking('writing the progress of the index', () => this.#client.bulk({ index: this.#progress, require_alias: true, refresh: true, operations }));
+    for (const [i, raise] of raises.entries()) {
+      const { status } = Object.values(items[i] ?? {})[0] ?? { status: 0 };
+      // Whatever was the matter, the other way says so, or finds that it no longer is.
+      if (status < 200 || status > 299) await this.#raiseOne(uuid, raise);
+    }
+  }
+
+  async #raiseOne(uuid: string, { chainId, read, to }: Raise): Promise<void> {
     for (;;) {
-      const found = await orMissing(undefined, () =>
-        this.#client.get<Record<string, unknown>>({ index: this.#progress, id: `${uuid}/${chainId}` }),
-      );
-      const now = progressOf(found?._source);
-      if (now.through >= to.through) return;
-      if (now.through < from) throw new RangeError(`"sequence" expected ${now.through}, got ${from}`);
-      if (await this.#write(uuid, chainId, to, found?._seq_no === undefined || found._primary_term === undefined ? { op_type: 'create' } : { if_seq_no: found._seq_no, if_primary_term: found._primary_term })) return;
+      const now = await this.#read(uuid, chainId);
+      if (now.progress.through >= to.through) return;
+      if (now.progress.through < read.progress.through) {
+        throw new RangeError(`"sequence" expected ${now.progress.through} of chain ${chainId}, got ${read.progress.through}`);
+      }
+      if (await this.#write(uuid, chainId, to, now.version ?? { op_type: 'create' })) return;
     }
   }
 
@@ -104,16 +150,16 @@ export class IndexProgress {
   }
 
   /** False if the condition did not hold. */
-  async #write(uuid: string, chainId: string, { through, setAside }: ChainProgress, condition: Pick<estypes.IndexRequest, 'op_type' | 'if_seq_no' | 'if_primary_term'>): Promise<boolean> {
+  async #write(uuid: string, chainId: string, progress: ChainProgress, unchanged: Partial<RecordedVersion> | { readonly op_type: 'create' }): Promise<boolean> {
     try {
       await asking('writing the progress of the index', () =>
         this.#client.index({
           index: this.#progress,
           require_alias: true,
-          id: `${uuid}/${chainId}`,
-          document: { index_uuid: uuid, chain_id: chainId, through, set_aside: setAside },
+          id: progressId(uuid, chainId),
+          document: progressDocument(uuid, chainId, progress),
           refresh: true,
-          ...condition,
+          ...unchanged,
         }),
       );
       return true;
@@ -126,18 +172,20 @@ export class IndexProgress {
   /** Before progress is recorded beyond them: so none is passed over without a trace. */
   async setAside(uuid: string, rejected: readonly SetAside[], now: string): Promise<void> {
     if (rejected.length === 0) return;
-    const answer = await asking('setting documents aside', () =>
-      this.#client.bulk({
-        index: this.#rejected,
-        require_alias: true,
-        refresh: true,
-        operations: rejected.flatMap(({ document: { chainId, sequence, entryId, receivedAt }, reason }) => [
-          { index: { _id: rejectedId(uuid, chainId, sequence) } },
-          { index_uuid: uuid, chain_id: chainId, sequence, entry_id: entryId, received_at: receivedAt, rejected_at: now, reason },
-        ]),
-      }),
-    );
-    if (answer.errors) throw new Error('setting documents aside: Elasticsearch did not take all of them');
+    const operations = rejected.flatMap(({ document: { chainId, sequence, entryId, receivedAt }, reason }) => [
+      { index: { _id: rejectedId(uuid, chainId, sequence) } },
+      { index_uuid: uuid, chain_id: chainId, sequence, entry_id: entryId, received_at: receivedAt, rejected_at: now, reason },
+    ]);
+    for (let tries = 0; ; tries++) {
+      const answer = await asking('setting documents aside', () => this.#client.bulk({ index: this.#rejected, require_alias: true, refresh: true, operations }));
+      const refused = answer.items.find(({ index }) => index?.error !== undefined)?.index?.error;
+      if (refused === undefined) return;
+      if (tries > 0 || refused.type !== 'index_not_found_exception') {
+        throw new Error(`setting documents aside: Elasticsearch did not take all of them: ${refused.type}: ${refused.reason ?? ''}`);
+      }
+      // The index was there before this one was, or somebody deleted this one alone.
+      await this.ensure();
+    }
   }
 
   /** They are in the index after all. */
@@ -190,8 +238,21 @@ export async function orMissing<T, M>(missing: M, call: () => Promise<T>): Promi
   }
 }
 
+function progressId(uuid: string, chainId: string): string {
+  return `${uuid}/${chainId}`;
+}
+
+function progressDocument(uuid: string, chainId: string, { through, setAside }: ChainProgress): Record<string, unknown> {
+  return { index_uuid: uuid, chain_id: chainId, through, set_aside: setAside };
+}
+
 function rejectedId(uuid: string, chainId: string, sequence: number): string {
   return `${uuid}/${chainId}:${sequence}`;
+}
+
+function recorded(found: { readonly _source?: Record<string, unknown>; readonly _seq_no?: number; readonly _primary_term?: number } | undefined): RecordedProgress {
+  if (found?._source === undefined || found._seq_no === undefined || found._primary_term === undefined) return NOTHING;
+  return { progress: progressOf(found._source), version: { if_seq_no: found._seq_no, if_primary_term: found._primary_term } };
 }
 
 function progressOf(source: Readonly<Record<string, unknown>> | undefined): ChainProgress {

@@ -73,9 +73,9 @@ export class ElasticsearchIndex implements SearchIndex {
   }
 
   /** Which index stands behind the alias now; `undefined` if none does. Another one starts from nothing. @throws SearchIndexError */
-  async identity(): Promise<string | undefined> {
+  async identity(): Promise<IndexIdentity | undefined> {
     this.#generation = undefined;
-    return (await this.#current('none'))?.uuid;
+    return this.#current('none');
   }
 
   /** The index behind the alias, for who looks at each document. @throws SearchIndexError if there is none */
@@ -185,6 +185,12 @@ export class ElasticsearchIndex implements SearchIndex {
     await orMissing(undefined, () => this.#client.indices.delete({ index: name }));
     if (uuid !== undefined) await this.#progress.drop(uuid);
   }
+}
+
+/** A deleted and re-created index has the name it had, and another UUID. */
+export interface IndexIdentity {
+  readonly name: string;
+  readonly uuid: string;
 }
 
 export interface Rebuild {

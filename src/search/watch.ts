@@ -3,19 +3,19 @@
  * been deleted, or rebuilt by another process), and how many documents it would not take.
  */
 import type { Host } from '../ledger/host.js';
-import type { ElasticsearchIndex } from './elasticsearch.js';
+import type { ElasticsearchIndex, IndexIdentity } from './elasticsearch.js';
 
 export interface IndexWatchOptions {
   readonly index: Pick<ElasticsearchIndex, 'identity' | 'setAside'>;
   readonly host: Host;
   readonly everyMs: number;
-  /** Another index than before stands behind the alias, or none. */
-  readonly onChange: () => void;
+  /** Another index than before stands behind the alias, or none. `lost`: the one before was deleted, and not replaced by a rebuild. */
+  readonly onChange: (lost: boolean) => void;
 }
 
 export class IndexWatch {
   readonly #options: IndexWatchOptions;
-  #identity: { readonly uuid: string | undefined } | undefined;
+  #identity: { readonly found: IndexIdentity | undefined } | undefined;
   #failure: unknown;
   #setAside = 0;
   #cancel: () => void = () => undefined;
@@ -53,12 +53,13 @@ export class IndexWatch {
   async #look(): Promise<void> {
     const { index, onChange } = this.#options;
     try {
-      const uuid = await index.identity();
+      const found = await index.identity();
       this.#setAside = await index.setAside();
       this.#failure = undefined;
       const before = this.#identity;
-      this.#identity = { uuid };
-      if (before !== undefined && before.uuid !== uuid) onChange();
+      this.#identity = { found };
+      // Where there was none, none was lost: a process that starts on an empty cluster makes it a moment later.
+      if (before !== undefined && before.found?.uuid !== found?.uuid) onChange(before.found !== undefined && (found === undefined || found.name === before.found.name));
     } catch (error) {
       this.#failure = error;
     }

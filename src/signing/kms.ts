@@ -18,6 +18,8 @@ export interface KmsOptions {
   readonly endpoint?: string | undefined;
   /** Of one signature, tries and all. */
   readonly timeoutMs: number;
+  /** Default true: it signs once, and what hinders it is told at once. False: only the public key is asked for. */
+  readonly trial?: boolean;
   /** Default: as the AWS SDK finds them. */
   readonly credentials?: KMSClientConfig['credentials'];
 }
@@ -68,7 +70,7 @@ export class KmsSigner implements Signer {
       // By its own id from now on: an alias may be turned to another key behind our back.
       const signer = new KmsSigner(client, answer.KeyId ?? keyId, timeoutMs, publicKey);
       // Rights and state of the key show only when it is used.
-      await signer.#sign(Buffer.from('indelible signing key self-test'));
+      if (options.trial ?? true) await signer.#sign(Buffer.from('indelible signing key self-test'));
       return signer;
     } catch (error) {
       client.destroy();
@@ -134,6 +136,7 @@ function startError(error: unknown, { keyId, region, endpoint }: KmsOptions): Si
   }
   const status = (error as { readonly $metadata?: { readonly httpStatusCode?: number } }).$metadata?.httpStatusCode;
   if (status !== undefined) return because(`INDELIBLE_KMS_ENDPOINT: ${where} answered ${status} as no KMS does that is well: ${name}: ${messageOf(error)}`);
+  if (/^(EPROTO|ERR_SSL|ERR_TLS_PROTOCOL)/.test(String((error as NodeJS.ErrnoException).code))) return because(`INDELIBLE_KMS_ENDPOINT: ${where} does not speak TLS 1.3, the least that is accepted: ${messageOf(error)}`);
   return because(`INDELIBLE_KMS_ENDPOINT: ${where} does not answer (or INDELIBLE_KMS_REGION is wrong): ${messageOf(error)}`);
 }
 
@@ -146,6 +149,7 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error;
 }
 
+/** Its first line: the SDK adds where in the error to look further. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
 }

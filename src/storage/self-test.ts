@@ -179,7 +179,7 @@ class Trial {
   #unconditional(promise: string, detail: string): void {
     const consequence =
       'two writers would both believe that their entry is the one stored. Use a store with conditional writes, ' +
-      'or declare that there is a single writer';
+      'or declare that there is a single writer (INDELIBLE_SINGLE_WRITER=true)';
     if (!this.#singleWriter) this.#fail(promise, `${detail}; ${consequence}.`);
     this.#found.push({ promise, kept: 'no', essential: 'many-writers', detail: `${detail}; tolerated because a single writer is declared.` });
   }

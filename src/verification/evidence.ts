@@ -16,6 +16,8 @@ import { MARK_FORMAT, openMark, parseMarkText } from './mark.js';
 export interface Evidence {
   /** What the caller calls it, for example the name of the file. */
   readonly source: string;
+  /** Of a file with a receipt a line, from 1. */
+  readonly line?: number;
   readonly kind: 'receipt' | 'checkpoint' | 'mark' | 'bundle';
   /** `<deployment>/<chainId>` */
   readonly origin: string;
@@ -40,23 +42,47 @@ export class EvidenceFormatError extends Error {
 const BUNDLE_FORMAT = 'indelible/bundle/v1';
 /** Larger than any header or manifest of a bundle, any receipt or note. */
 const MAX_TEXT_BYTES = 1_048_576;
+/** Some hundred thousand receipts: all of them are kept while the chain is read. */
+const MAX_RECEIPTS_BYTES = 536_870_912;
 
-/** A file of any of the four kinds; of a bundle only its two ends are read. @throws EvidenceFormatError, I/O errors */
-export async function readEvidenceFile(path: string, source = path): Promise<Evidence> {
+/**
+ * A file of any of the four kinds, or of receipts, one a line; of a bundle only its two ends are read.
+ * @throws EvidenceFormatError, I/O errors
+ */
+export async function readEvidenceFile(path: string, source = path): Promise<readonly Evidence[]> {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
     if (size > MAX_TEXT_BYTES) {
       const start = Buffer.alloc(MAX_TEXT_BYTES);
-      const end = Buffer.alloc(MAX_TEXT_BYTES);
       await file.read(start, 0, MAX_TEXT_BYTES, 0);
-      await file.read(end, 0, MAX_TEXT_BYTES, size - MAX_TEXT_BYTES);
-      return parse(source, () => bundleEvidence(source, firstLine(start), lastLine(end)));
+      const first = parse(source, () => firstLine(start));
+      if (formatOf(first) !== RECEIPT_FORMAT) {
+        const end = Buffer.alloc(MAX_TEXT_BYTES);
+        await file.read(end, 0, MAX_TEXT_BYTES, size - MAX_TEXT_BYTES);
+        return [parse(source, () => bundleEvidence(source, first, lastLine(end)))];
+      }
+      if (size > MAX_RECEIPTS_BYTES) throw new EvidenceFormatError(`${source}: ${size} bytes of receipts, at most ${MAX_RECEIPTS_BYTES} are read at once: split the file`);
     }
   } finally {
     await file.close();
   }
-  return readEvidence(await readFile(path), source);
+  const content = await readFile(path);
+  return receiptLines(content, source) ?? [readEvidence(content, source)];
+}
+
+/** `undefined` unless the content is several receipts, one a line. @throws EvidenceFormatError naming the line */
+function receiptLines(content: Uint8Array, source: string): Evidence[] | undefined {
+  if (formatOf(parse(source, () => firstLine(content))) !== RECEIPT_FORMAT) return undefined;
+  const lines: Evidence[] = [];
+  for (let start = 0, line = 1; start < content.length; line++) {
+    const next = content.indexOf(0x0a, start);
+    const end = next < 0 ? content.length : next;
+    const text = content.subarray(start, end);
+    start = end + 1;
+    if (text.some((byte) => byte > 0x20)) lines.push({ ...parse(`${source}, line ${line}`, () => receiptEvidence(source, utf8Decode(text))), line });
+  }
+  return lines.length > 1 ? lines : undefined;
 }
 
 /** @throws EvidenceFormatError */
@@ -70,7 +96,7 @@ export function readEvidence(content: Uint8Array, source: string): Evidence {
   });
 }
 
-function parse(source: string, read: () => Evidence): Evidence {
+function parse<T>(source: string, read: () => T): T {
   try {
     return read();
   } catch (error) {

@@ -57,21 +57,23 @@ export class EvidenceSet {
     const findings: Finding[] = [];
     const agreed = [...this.#facts()].flatMap((fact) => (fact.kind === 'root' && read.roots.get(fact.size)?.root === fact.root ? [fact.size] : []));
     const heldAgainst = this.#pieces.map(({ evidence, check }): HeldAgainst => {
-      const { source, kind } = evidence;
-      if (check === 'other_chain') return { source, kind, outcome: 'other_chain', detail: `it speaks of ${evidence.origin}` };
+      const { kind, line } = evidence;
+      const source = line === undefined ? evidence.source : `${evidence.source}, line ${line}`;
+      const what = { source: evidence.source, ...(line !== undefined && { line }), kind };
+      if (check === 'other_chain') return { ...what, outcome: 'other_chain', detail: `it speaks of ${evidence.origin}` };
       if (!check.usable) {
         findings.push({ code: 'unverified_range', chainId: this.#chainId, detail: `${source} was to be held against the chain, and proves nothing: ${check.reason}` });
-        return { source, kind, outcome: 'unusable', detail: check.reason };
+        return { ...what, outcome: 'unusable', detail: check.reason };
       }
       const { size } = check;
       const outcomes = check.facts.map((fact) => this.#hold(source, fact, read, agreed));
       const contradiction = outcomes.find((outcome) => typeof outcome === 'object');
       if (contradiction !== undefined) {
         findings.push(contradiction);
-        return { source, kind, size, outcome: 'contradicted', detail: contradiction.detail };
+        return { ...what, size, outcome: 'contradicted', detail: contradiction.detail };
       }
-      if (outcomes.includes('contained')) return { source, kind, size, outcome: 'contained' };
-      return { source, kind, size, outcome: 'not_compared', detail: 'that part of the chain was not read, or is damaged' };
+      if (outcomes.includes('contained')) return { ...what, size, outcome: 'contained' };
+      return { ...what, size, outcome: 'not_compared', detail: 'that part of the chain was not read, or is damaged' };
     });
     return { heldAgainst, findings };
   }

@@ -37,7 +37,7 @@ export class MarkAges {
     const found = new Map<string, number>();
     try {
       for (const chainId of await this.#folder.chains()) {
-        const verifiedAt = await this.#verifiedAtOf(chainId);
+        const verifiedAt = await verifiedAtOf(this.#folder, this.#trust, chainId);
         if (verifiedAt !== undefined) found.set(chainId, verifiedAt);
       }
     } catch {
@@ -49,14 +49,15 @@ export class MarkAges {
   close(): void {
     clearInterval(this.#timer);
   }
+}
 
-  async #verifiedAtOf(chainId: string): Promise<number | undefined> {
-    try {
-      const note = await this.#folder.read(chainId);
-      const opened = note === undefined ? undefined : openMark(note, this.#trust.keysOf(chainId));
-      return opened === undefined ? undefined : Date.parse(opened.mark.verifiedAt);
-    } catch {
-      return undefined;
-    }
+/** When the chain was last verified, by a mark that the deployment signed; `undefined` without one. In milliseconds. */
+export async function verifiedAtOf(folder: MarkFolder, trust: ChainTrust, chainId: string): Promise<number | undefined> {
+  try {
+    const note = await folder.read(chainId);
+    const opened = note === undefined ? undefined : openMark(note, trust.keysOf(chainId));
+    return opened === undefined ? undefined : Date.parse(opened.mark.verifiedAt);
+  } catch {
+    return undefined;
   }
 }

@@ -65,6 +65,8 @@ export interface ReportedHead {
 export interface HeldAgainst {
   /** What the caller calls it, for example the name of the file. */
   readonly source: string;
+  /** Of a file with a receipt a line, from 1. */
+  readonly line?: number;
   readonly kind: 'receipt' | 'checkpoint' | 'mark' | 'bundle';
   /** Tree size of its checkpoint. */
   readonly size?: number;

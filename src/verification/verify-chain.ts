@@ -297,7 +297,7 @@ function headOf(chainId: string, { state, checkpoint }: Read): ReportedHead | un
 
 function completeness(heldAgainst: readonly HeldAgainst[], endReached: boolean): string {
   const sizes = heldAgainst.flatMap(({ outcome, size }) => (outcome === 'contained' && size !== undefined ? [size] : []));
-  if (sizes.length > 0) return `What was kept outside proves the chain complete up to entry ${Math.max(...sizes) - 1}; behind that it is self-consistent.`;
+  if (sizes.length > 0) return `What was kept outside proves the chain complete up to entry ${sizes.reduce((a, b) => Math.max(a, b)) - 1}; behind that it is self-consistent.`;
   if (!endReached) return 'Only a part of the chain was read.';
   return 'The chain is self-consistent; nothing from outside was held against it, so its tail is not proven complete.';
 }

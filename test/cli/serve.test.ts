@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cli, ended, eventLines, jsonOf, start, temporaryFolder } from './cli.js';
 import type { Ended } from './cli.js';
+import { until } from '../support/until.js';
 
 interface Running {
   readonly url: string;
@@ -37,6 +38,24 @@ async function serve(data: string, env: Readonly<Record<string, string>> = {}): 
 const dir = temporaryFolder();
 
 describe('serve', () => {
+  it('finds by itself what was changed in its store, counts it and logs it', async () => {
+    const data = path.join(dir, 'rounds');
+    const token = 'a-token-for-this-test-alone';
+    const service = await serve(data, { INDELIBLE_ADMIN_TOKEN: token, INDELIBLE_VERIFY_EVERY_SECONDS: '1' });
+    const metrics = async (): Promise<string> => (await fetch(`${service.url}/metrics`)).text();
+    const env = { INDELIBLE_URL: service.url, INDELIBLE_TOKEN: token };
+    expect(jsonOf(await cli(['append', '--chain', 'a', '--action', 'x', '--actor', 'user:y', '--json'], { env }))).toMatchObject({ appended: 1 });
+    const folder = path.join(data, 'worm/chains/a/segments');
+    const file = path.join(folder, readdirSync(folder)[0]!);
+    chmodSync(file, 0o640);
+    writeFileSync(file, readFileSync(file, 'utf8').replace('user', 'root'));
+    await until(async () => /^indelible_findings_total\{code="hash_mismatch"\} [1-9]/m.test(await metrics()), 50_000);
+    const { code, stderr } = await service.stop('SIGTERM');
+    expect(code).toBe(0);
+    const logged = stderr.split('\n').flatMap((line) => (line.includes('verification: tampered') ? [JSON.parse(line) as unknown] : []));
+    expect(logged[0]).toMatchObject({ level: 50, chainId: 'a', verdict: 'tampered', firstBadSequence: 0, findings: [{ code: 'hash_mismatch' }] });
+  });
+
   it('shows the token it made once, never logs or stores it, and stops cleanly on SIGTERM', async () => {
     const data = path.join(dir, 'first');
     const service = await serve(data);

@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { cli, eventLines, jsonOf, temporaryFolder } from './cli.js';
@@ -35,6 +35,39 @@ beforeAll(async () => {
 });
 
 describe('verify', () => {
+  it('holds the chains against a file of receipts, one a line, and names the line that the log does not hold', async () => {
+    const folder = path.join(dir, 'with-receipts');
+    const kept = path.join(dir, 'kept.ndjson');
+    await cli(['append', '--data-dir', folder, '--chain', 'orders', '--receipts', kept, '-'], { input: eventLines(900) });
+    await cli(['append', '--data-dir', folder, '--chain', 'logins', '--receipts', kept, '-'], { input: eventLines(3) });
+    // More than is read of a file to see what it is.
+    expect(statSync(kept).size).toBeGreaterThan(1_048_576);
+    const whole = await cli(['verify', '--data-dir', folder, '--against', kept]);
+    expect(whole).toMatchObject({ code: 0, stdout: expect.stringContaining(`900 receipts of ${kept}: the chain holds it`) as string });
+    expect(whole.stdout).toContain(`3 receipts of ${kept}: the chain holds it`);
+    expect(whole.stdout).toContain('proves the chain complete up to entry 899');
+
+    const segments = readdirSync(path.join(folder, 'worm/chains/logins/segments'));
+    rmSync(path.join(folder, 'worm/chains/logins/segments', segments.at(-1)!));
+    const cut = await cli(['verify', '--data-dir', folder, '--chain', 'logins', '--against', kept, '--json']);
+    expect(cut.code).toBe(2);
+    const [chain] = jsonOf(cut)['chains'] as { heldAgainst: object[]; findings: { code: string; detail: string }[] }[];
+    expect(chain!.heldAgainst).toHaveLength(903);
+    expect(chain!.heldAgainst).toContainEqual(expect.objectContaining({ source: kept, line: 901, kind: 'receipt', outcome: 'contradicted' }));
+    expect(chain!.findings.map(({ detail }) => detail).join()).toContain(`${kept}, line 901`);
+
+    writeFileSync(kept, `${readFileSync(kept, 'utf8')}{"format":"indelible/receipt/v2"}\n`);
+    expect(await cli(['verify', '--data-dir', folder, '--against', kept])).toMatchObject({ code: 1, stderr: expect.stringContaining(`${kept}, line 904: no receipt`) as string });
+  });
+
+  it('names a kept receipt by its file and the size it proves, whatever ends its last line', async () => {
+    const held = `receipt ${receipt} (2,500 entries): the chain holds it`;
+    expect(readFileSync(receipt, 'utf8')).toMatch(/\}\n$/);
+    expect((await cli(['verify', '--data-dir', data, '--chain', 'orders', '--against', receipt])).stdout).toContain(held);
+    writeFileSync(receipt, readFileSync(receipt, 'utf8').trimEnd());
+    expect((await cli(['verify', '--data-dir', data, '--chain', 'orders', '--against', receipt])).stdout).toContain(held);
+  });
+
   it('finds an untouched ledger intact: exit 0', async () => {
     const result = await cli(['verify', '--data-dir', data, '--json', '--public-key', key]);
     expect(result.code).toBe(0);

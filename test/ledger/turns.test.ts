@@ -1,21 +1,14 @@
 /** A chain on which others write, too. At stake: callers that wait for ever, and one that was told "not stored" and is. */
-import { generateKeyPairSync, sign } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { PublicKey } from '#indelible/core/note.js';
+import { segmentKey } from '#indelible/core/chain.js';
 import { systemHost } from '#indelible/ledger/host.js';
-import { Ledger } from '#indelible/ledger/ledger.js';
-import { ChainTrust } from '#indelible/ledger/trust.js';
-import type { Signer } from '#indelible/signing/signer.js';
+import type { Ledger } from '#indelible/ledger/ledger.js';
 import type { WormStore } from '#indelible/storage/worm-store.js';
 import { auditChain } from '../support/audit.js';
-import { MemoryIndex } from '../support/memory-index.js';
+import { DEPLOYMENT, openMemoryLedger, PUBLIC_KEY, storeWith } from '../support/memory-ledger.js';
 import { MemoryStore } from '../support/memory-store.js';
 
 const CHAIN = 'orders';
-const DEPLOYMENT = 'turns.test';
-const KEYS = generateKeyPairSync('ed25519');
-const PUBLIC_KEY: PublicKey = { algorithm: 'ed25519', spki: KEYS.publicKey.export({ format: 'der', type: 'spki' }) };
-const SIGNER: Signer = { kind: 'local', publicKey: PUBLIC_KEY, sign: (message) => Promise.resolve(sign(null, message, KEYS.privateKey)) };
 const ANSWER_MS = 400;
 
 let disk: MemoryStore;
@@ -26,21 +19,7 @@ let slower: Ledger;
 /** The other one is first each time. */
 let always: boolean;
 
-function open(store: WormStore, writerId: string): Ledger {
-  return new Ledger({
-    store,
-    signer: SIGNER,
-    trust: new ChainTrust(DEPLOYMENT, [PUBLIC_KEY]),
-    index: new MemoryIndex(),
-    host: systemHost,
-    writerId,
-    limits: { maxQueuedEntries: 100, maxQueuedBytes: 1_000_000, answerWithinMs: ANSWER_MS, callTimeoutMs: 200 },
-    retention: () => ({ mode: 'governance', retainUntil: '2030-01-01T00:00:00Z' }),
-    onCommitted: () => undefined,
-    onTrouble: () => undefined,
-    onFinding: () => undefined,
-  });
-}
+const open = (store: WormStore, writerId: string, host = systemHost): Ledger => openMemoryLedger(store, writerId, { answerWithinMs: ANSWER_MS, callTimeoutMs: 200 }, host);
 
 const append = (ledger: Ledger, entryId: string): Promise<unknown> => ledger.append(CHAIN, [{ entryId, event: `{"action":"a","actor":{"id":"${entryId}","type":"t"}}` }]);
 
@@ -54,22 +33,13 @@ beforeEach(() => {
   creates = 0;
   always = true;
   faster = open(disk, 'faster');
-  const behind: WormStore = {
-    kind: disk.kind,
-    location: disk.location,
-    versioned: disk.versioned,
+  const behind = storeWith(disk, {
     async create(key, bytes, retention) {
       creates += 1;
       if (always) await append(faster, `faster-${creates}`);
       return disk.create(key, bytes, retention);
     },
-    read: (key, version) => disk.read(key, version),
-    versions: (key) => disk.versions(key),
-    list: (prefix, options) => disk.list(prefix, options),
-    strays: (prefix) => disk.strays(prefix),
-    settle: (prefix) => disk.settle(prefix),
-    close: () => disk.close(),
-  };
+  });
   slower = open(behind, 'slower');
 });
 
@@ -112,5 +82,56 @@ describe('a writer that loses each race', () => {
     while (creates < 1) await new Promise((resolve) => setImmediate(resolve));
     await slower.close(Promise.resolve());
     await expect(waiting).rejects.toMatchObject({ code: 'store_unavailable' });
+  });
+});
+
+describe('a chain that a process has just met', () => {
+  const SEGMENTS = 30;
+  let blocked: boolean;
+  /** Times that the process waited for its index before it answered. */
+  let waits: number;
+  let release: () => void;
+  let newcomer: Ledger;
+
+  beforeEach(async () => {
+    always = false;
+    for (let n = 0; n < SEGMENTS; n++) await append(faster, `old-${n}`);
+    blocked = false;
+    waits = 0;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    newcomer = open(
+      storeWith(disk, {
+        // One that only the index needs.
+        read: async (key, version) => {
+          if (blocked && key === segmentKey(CHAIN, 7)) await held;
+          return disk.read(key, version);
+        },
+      }),
+      'newcomer',
+      {
+        ...systemHost,
+        after: (ms, callback) => {
+          if (ms === 1_000) waits += 1;
+          return systemHost.after(ms, callback);
+        },
+      },
+    );
+  });
+
+  it('takes an id of the producer\'s own at once, and knows one that is there', async () => {
+    await Promise.all([append(newcomer, 'new'), append(newcomer, 'old-3')]);
+    expect((await ids()).filter((id) => id === 'new' || id === 'old-3')).toEqual(['old-3', 'new']);
+  });
+
+  it('and of which the index takes long lets nobody wait for it twice, nor who has no id at all', async () => {
+    blocked = true;
+    await expect(append(newcomer, 'new')).rejects.toMatchObject({ code: 'view_behind' });
+    expect(waits).toBe(1);
+    await expect(append(newcomer, 'new')).rejects.toMatchObject({ code: 'view_behind' });
+    await newcomer.append(CHAIN, [{ event: '{"action":"a","actor":{"id":"u","type":"t"}}' }]);
+    expect(waits).toBe(1);
+    release();
+    while (await append(newcomer, 'new').then(() => false, () => true)) await new Promise((resolve) => setImmediate(resolve));
+    expect((await ids()).filter((id) => id === 'new')).toEqual(['new']);
   });
 });

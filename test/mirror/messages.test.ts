@@ -1,7 +1,7 @@
 /** A segment goes into messages and comes out as the same bytes; what does not fit is not put together. */
 import { expect, test } from 'vitest';
 import fc from 'fast-check';
-import { applyCursor, formatCursor, formatPosition, noCursors } from '#indelible/mirror/cursors.js';
+import { applyCursor, areWhole, formatCursor, formatPosition, noCursors, sumOf } from '#indelible/mirror/cursors.js';
 import { messageBytes, messagesOf, readEntryRecord, SegmentAssembler } from '#indelible/mirror/messages.js';
 import type { AssembledSegment, EntryRecord } from '#indelible/mirror/messages.js';
 import { partitionOf } from '#indelible/mirror/kafka.js';
@@ -69,17 +69,37 @@ test('cursors come back as they were written; one that can not be read makes all
   const cursors = noCursors();
   const put = (key: string, value: string): void => applyCursor(cursors, { offset: 0, key: Buffer.from(key), value: Buffer.from(value), headers: {} });
   put('a', formatCursor({ next: 7, held: new Ranges([[9, 12]]) }));
-  put('#', formatPosition({ start: 3, offset: 40, digest: 'ff' }));
+  put('#', formatPosition({ start: 3, offset: 40, digest: 'ff' }, { chains: 1, entries: 7 }));
   expect(cursors.chains.get('a')?.next).toBe(7);
   expect(cursors.chains.get('a')?.held.list).toEqual([[9, 12]]);
   expect(cursors.position).toEqual({ start: 3, offset: 40, digest: 'ff' });
+  expect(areWhole(cursors)).toBe(true);
   put('a', '{"next":-1}');
   put('../nobody', 'x');
   expect([...cursors.damaged]).toEqual(['a']);
   put('a', '{"next":8}');
   expect(cursors.damaged.size).toBe(0);
-  for (const bad of ['', 'null', '{}', '{"start":0}', '[1]']) {
+  for (const bad of ['', 'null', '{}', '{"start":0}', '[1]', '{"start":3,"offset":40,"digest":"ff"}']) {
     put('#', bad);
     expect(cursors.position).toBeUndefined();
+    expect(areWhole(cursors)).toBe(false);
   }
+});
+
+test('cursors of which some are gone, or stand where they stood before, are not whole', () => {
+  const written = new Map([['a', 7], ['b', 5], ['c', 0]].map(([chainId, next]) => [String(chainId), { next: Number(next), held: new Ranges() }]));
+  const read = (lost: (chainId: string, next: number) => number | undefined): boolean => {
+    const cursors = noCursors();
+    const put = (key: string, value: string): void => applyCursor(cursors, { offset: 0, key: Buffer.from(key), value: Buffer.from(value), headers: {} });
+    for (const [chainId, cursor] of written) {
+      const next = lost(chainId, cursor.next);
+      if (next !== undefined) put(chainId, formatCursor({ ...cursor, next }));
+    }
+    put('#', formatPosition({ start: 0, offset: 11, digest: 'ff' }, sumOf(written)));
+    return areWhole(cursors);
+  };
+  expect(read((_, next) => next)).toBe(true);
+  for (const one of written.keys()) expect(read((chainId, next) => (chainId === one ? undefined : next)), one).toBe(false);
+  expect(read((chainId, next) => (chainId === 'b' ? next - 1 : next))).toBe(false);
+  expect(read(() => undefined)).toBe(false);
 });

@@ -27,10 +27,10 @@
 #define POWERCUTS 0     /* all writers crash, and what is visible but not yet durable may be gone */
 #endif
 #ifndef MARKERS
-#define MARKERS 0       /* delete markers put by someone with write access */
+#define MARKERS 0       /* delete markers put by someone with write access; in either bucket */
 #endif
 #ifndef JUNK
-#define JUNK 0          /* unsigned objects put by someone with write access */
+#define JUNK 0          /* unsigned objects put by someone with write access; in either bucket */
 #endif
 #ifndef SECOND
 #define SECOND 0        /* 1: what is in the log is copied to a second bucket, by two processes at once */
@@ -91,11 +91,19 @@ byte acked[IDS];        /* place (position + 1) told to a client; 0: none */
 byte believed[KEYS];    /* the segment that a writer took as settled; 0: none */
 
 #if SECOND > 0
-byte second[KEYS];      /* the oldest valid version of each key in the second bucket; 0: none */
-byte copying[2];        /* what a copier has read and not yet written; 0: nothing */
-byte copyKey[2];
+byte  second[KEYS];                     /* the oldest valid version of each key in the second bucket; 0: none */
+mtype secondLatest[KEYS] = NOTHING;     /* what a condition is checked against there */
+bool  replicated[KEYS];                 /* some process calls what the log has at this key `replicated` */
+
+typedef Copying {
+  byte key;
+  byte seg;             /* as read from the log; 0: nothing is being copied */
+  bool sent;            /* next is the look at the key's versions, not the PUT */
+  bool overDebris
+};
+Copying C[2];
 #endif
-hidden byte the_copy_is_the_log;
+hidden byte the_copy_is_the_log, replicated_is_there;
 hidden byte an_ack_stays_true, no_fork, every_link_matches, no_hole, no_id_twice, never_reached;
 hidden byte pos, prev, seen, k, i, held, at[IDS];
 hidden short segments;
@@ -133,7 +141,9 @@ inline audit() {        /* inside a d_step: its variables are no part of the sta
 #if SECOND > 0
   for (k : 0 .. KEYS - 1) {
     the_copy_is_the_log = (second[k] == 0 || second[k] == entry[k]);
-    assert(the_copy_is_the_log)
+    assert(the_copy_is_the_log);
+    replicated_is_there = (!replicated[k] || second[k] != 0);
+    assert(replicated_is_there)
   };
 #endif
   no_hole = (segments == 0);    /* no segment stands where the walk did not come by */
@@ -404,30 +414,60 @@ active [LATE] proctype Network() {
 }
 
 #if SECOND > 0
-/* Copies each segment as it reads it (the oldest valid version), created once, in any order, as late as it likes;
- * it may die between reading and writing, and its write may still land. */
+#define MINE C[_pid - WRITERS - IDS - LATE]
+
+inline putDown() {
+  MINE.key = 0; MINE.seg = 0; MINE.sent = false; MINE.overDebris = false
+}
+
+/* Copies each segment as it reads it (the oldest valid version), in any order, and as late as it likes: that its PUT
+ * lands late is a long time between reading and writing, while the other copier does the rest. */
 active [2] proctype Copier() {
-#define MINE (_pid - WRITERS - IDS - LATE)
   byte key;
   do
-  :: atomic { copying[MINE] == 0 ->
+  :: atomic { MINE.seg == 0 && (_pid == WRITERS + IDS + LATE || C[0].seg != 0) ->    /* they differ in name only */
        select(key : 0 .. KEYS - 1);
        if
 #ifdef BREAK_COPY_FROM_MEMORY
-       :: W[0].plan != 0 -> copying[MINE] = W[0].plan | (1 << 4) | (W[0].life << 6); copyKey[MINE] = W[0].head
+       :: W[0].plan != 0 -> MINE.seg = W[0].plan | (1 << 4) | (W[0].life << 6); MINE.key = W[0].head
 #else
-       :: entry[key] != 0 -> copying[MINE] = entry[key]; copyKey[MINE] = key
+       :: entry[key] != 0 && !replicated[key] ->  /* once more would change nothing that a promise speaks of */
+          MINE.seg = entry[key]; MINE.key = key;
+          if
+          :: true
+          :: MINE.sent = true           /* it looks first, as who starts, and who copies nothing himself */
+          fi
 #endif
        :: else
        fi;
        key = 0 }
-  :: atomic { copying[MINE] != 0 ->
+
+  /* PUT: created on condition, and answered or not. Who has no answer, or dies, begins anew. */
+  :: atomic { MINE.seg != 0 && !MINE.sent ->
        if
-       :: second[copyKey[MINE]] == 0 -> second[copyKey[MINE]] = copying[MINE]
-       :: else                                   /* exists: compared, and the same or a finding */
+       :: secondLatest[MINE.key] == (MINE.overDebris -> DEBRIS : NOTHING) || (!MINE.overDebris && secondLatest[MINE.key] == MARKER) ->
+          second[MINE.key] = (second[MINE.key] == 0 -> MINE.seg : second[MINE.key]);
+          secondLatest[MINE.key] = OBJECT
+#ifdef BREAK_EXISTS_MEANS_COPIED
+       :: else -> replicated[MINE.key] = true
+#else
+       :: else
+#endif
        fi;
        d_step { audit() };
-       copying[MINE] = 0; copyKey[MINE] = 0 }
+       if
+       :: MINE.sent = true
+       :: putDown()
+       fi }
+
+  /* Only what is the oldest valid version of its key is called replicated; junk is written over. */
+  :: atomic { MINE.seg != 0 && MINE.sent ->
+       if
+       :: second[MINE.key] == MINE.seg -> replicated[MINE.key] = true; putDown()
+       :: second[MINE.key] == 0 -> MINE.overDebris = (secondLatest[MINE.key] == DEBRIS); MINE.sent = false
+       :: else -> putDown()                     /* a difference: reported, and gone no further */
+       fi;
+       d_step { audit() } }
   od
 }
 #endif
@@ -444,11 +484,24 @@ active proctype World() {
           markers++;
           latest[key] = MARKER;
           printf("delete marker at key %d\n", key)
+#if SECOND > 0
+       :: secondLatest[key] == OBJECT || secondLatest[key] == DEBRIS ->
+          markers++;
+          secondLatest[key] = MARKER;
+          printf("delete marker at key %d of the second bucket\n", key)
+#endif
        :: else
        fi;
        key = 0 }
-  :: atomic { junk < JUNK -> junk++; select(key : 0 .. KEYS - 1); latest[key] = DEBRIS;
-       printf("junk at key %d\n", key);
+  :: atomic { junk < JUNK ->
+       junk++;
+       select(key : 0 .. KEYS - 1);
+       if
+       :: latest[key] = DEBRIS; printf("junk at key %d\n", key)
+#if SECOND > 0
+       :: secondLatest[key] = DEBRIS; printf("junk at key %d of the second bucket\n", key)
+#endif
+       fi;
        key = 0 }
 #if POWERCUTS > 0
   :: atomic { powercuts < POWERCUTS ->

@@ -44,7 +44,6 @@ async function entriesOf(chainId: string): Promise<Entries> {
   return entries;
 }
 
-/** A mirror in memory, that hands out what it holds as it holds it. */
 /** A mirror in memory. */
 interface MirrorReader {
   entries(chainId: string): AsyncIterable<{ readonly sequence: number; readonly payload: string }>;
@@ -101,8 +100,11 @@ describe('a mirror', () => {
     ['in another order', (it) => it.with(4, it[5]!).with(5, it[4]!), 'different', [{ kind: 'missing', sequence: 4 }, { kind: 'doubled', sequence: 4 }]],
     ['that goes on behind the end', (it) => [...it, { sequence: 1_200, payload: '{}' }], 'different', [{ kind: 'extra', sequence: 1_200 }]],
   ])('%s is found out', async (_name, spoil, verdict, expected) => {
-    const report = await run({ copies: [mirrorCopy(mirrorOf({ a: spoil(a), b }))] });
+    const told: object[] = [];
+    const report = await run({ copies: [mirrorCopy(mirrorOf({ a: spoil(a), b }))], onDiscrepancy: (found) => told.push(found) });
     expect(report.verdict).toBe(verdict);
+    // What the metrics count, and so what raises the alert.
+    expect(told).toEqual(report.discrepancies);
     expect(report.discrepancies).toMatchObject(expected.map((found) => ({ copy: 'mirror', chainId: 'a', ...found })));
     expect(report.discrepancies.length).toBe(expected.length);
     // And a chain that is not asked for is not looked at.

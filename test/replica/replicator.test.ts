@@ -10,6 +10,7 @@ import { FilesystemStore } from '#indelible/storage/filesystem/store.js';
 import { buildSegments } from '../support/chain-builder.js';
 import type { Fault, Operation } from '../support/faulty-store.js';
 import { scratchFolders } from '../support/scratch.js';
+import { VersionedStore } from '../support/versioned-store.js';
 import { CHAIN, RETENTION, until, World } from './world.js';
 
 let world: World;
@@ -67,7 +68,7 @@ describe('copying', () => {
   });
 
   it('by several processes at once is done once, and all of them know', async () => {
-    const all = [world.open(), world.open(), world.open()];
+    const all = Array.from({ length: 3 }, () => world.open({ answerWithinMs: 10_000 }));
     await Promise.all(all.map(async ({ ledger }) => world.appendSegments(ledger, 10)));
     for (const opened of all) await world.replicated(opened);
     await world.bothEqual();
@@ -101,6 +102,49 @@ describe('copying', () => {
     expect(opened.replica.replicatedThrough(CHAIN)).toBe(0);
     isFit = true;
     await world.replicated(opened);
+  });
+});
+
+describe('copying by the provider of the second bucket', () => {
+  /** As a bucket replication does: in no order, and some time later. */
+  const replicate = (keys: readonly string[]): void => keys.forEach((key) => world.second.tamper(key, world.first.snapshot().get(key)));
+
+  it('is confirmed copy by copy, and this process writes nothing there', async () => {
+    const opened = world.open({ copies: false, compares: true });
+    await world.appendSegments(opened.ledger, 12);
+    const keys = world.keys();
+    replicate(keys.slice(6));
+    await until(() => opened.second.calls.length > 5);
+    expect(opened.replica.replicatedThrough(CHAIN)).toBe(0);
+    replicate([...world.first.snapshot().keys()]);
+    await world.replicated(opened);
+    for (const key of keys) expect(opened.second.calls.filter((call) => call.key === key && call.operation === 'read'), key).not.toHaveLength(0);
+    expect(opened.second.calls.some(({ operation }) => operation === 'create')).toBe(false);
+    expect(world.differences).toEqual([]);
+  });
+
+  it('is not believed where it brought other bytes: the entry is durable, and the difference told', async () => {
+    const opened = world.open({ copies: false, compares: true });
+    await world.append(opened.ledger, 2);
+    await world.append(opened.ledger, 1);
+    const [first, second] = world.keys();
+    replicate(['deployment.json', ...[...world.first.snapshot().keys()].filter((key) => key.startsWith('keys/')), first!]);
+    world.second.tamper(second!, Buffer.from('not what was written'));
+    await until(() => world.codes().includes('foreign_object'));
+    world.claimIsTrue(opened.replica);
+    expect(opened.replica.replicatedThrough(CHAIN)).toBeLessThan(3);
+    replicate([second!]);
+    await world.replicated(opened);
+    await until(() => opened.replica.check().status === 'ok');
+  });
+
+  it('of another deployment is refused', async () => {
+    const opened = world.open({ copies: false, compares: true });
+    await world.append(opened.ledger, 1);
+    replicate([...world.first.snapshot().keys()]);
+    world.second.tamper('deployment.json', Buffer.from('{}'));
+    await until(() => world.codes().includes('foreign_object'));
+    expect(opened.replica.replicatedThrough(CHAIN)).toBe(0);
   });
 });
 
@@ -193,6 +237,34 @@ describe('attacks on the second store', () => {
     await until(() => world.codes().includes('foreign_object'));
     expect(opened.replica.replicatedThrough(CHAIN)).toBe(Number(/(\d{20})/.exec(world.keys()[9]!)![1]));
     world.claimIsTrue(opened.replica);
+  });
+
+  it('junk at a key is no copy for a process that only looks, either', async () => {
+    world.second.tamper(segmentKey(CHAIN, 0), Buffer.from('junk'));
+    const looker = world.open({ copies: false });
+    await world.append(looker.ledger, 1);
+    await until(() => looker.second.calls.filter(({ operation, key }) => operation === 'read' && key === segmentKey(CHAIN, 0)).length > 1);
+    expect(looker.replica.replicatedThrough(CHAIN)).toBe(0);
+    world.second.tamper(segmentKey(CHAIN, 0), world.first.snapshot().get(segmentKey(CHAIN, 0)));
+    await world.replicated(looker);
+  });
+
+  it('a segment that was changed and keeps its true signature can not stop the copying in a bucket with versions', async () => {
+    const before = world.open({ copies: false });
+    await world.appendSegments(before.ledger, 3);
+    await before.close();
+    const bucket = new VersionedStore();
+    const key = world.keys()[1]!;
+    const changed = new Uint8Array(world.first.snapshot().get(key)!);
+    changed[changed.length >> 1]! ^= 1;
+    bucket.attack.put(key, changed);
+    const opened = world.open({ inner: bucket });
+    await until(() => opened.replica.replicatedThrough(CHAIN) === world.size(), 10_000);
+    const versions = await bucket.versions(key);
+    expect(versions).toHaveLength(2);
+    expect(await bucket.read(key, versions[1]!.versionId)).toEqual(new Uint8Array(world.first.snapshot().get(key)!));
+    // That something signed was older than the copy is said.
+    expect(world.codes()).toContain('fork');
   });
 
   it('a true segment put far ahead makes nothing before it replicated', async () => {

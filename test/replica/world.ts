@@ -36,8 +36,11 @@ export interface Opened {
 export interface OpenOptions {
   readonly plan?: readonly PlannedFault[];
   readonly copies?: boolean;
+  readonly compares?: boolean;
   readonly lookEveryMs?: number;
   readonly prepare?: () => Promise<void>;
+  /** Of an append to the first. Default 200; writers that race for one chain wait for each other. */
+  readonly answerWithinMs?: number;
   /** Of a call to the second. Default 60. */
   readonly secondTimeoutMs?: number;
   /** The store behind the second. */
@@ -68,7 +71,7 @@ export class World {
       index: new MemoryIndex(),
       host: systemHost,
       writerId: 'writer',
-      limits: { maxQueuedEntries: 10_000, maxQueuedBytes: 100_000_000, answerWithinMs: 200, callTimeoutMs: 60 },
+      limits: { maxQueuedEntries: 10_000, maxQueuedBytes: 100_000_000, answerWithinMs: options.answerWithinMs ?? 200, callTimeoutMs: 60 },
       retention: () => RETENTION,
       onCommitted: () => undefined,
       onFinding: () => undefined,
@@ -83,6 +86,7 @@ export class World {
       trust: TRUST,
       host: systemHost,
       copies: options.copies ?? true,
+      compares: options.compares ?? false,
       retention: () => RETENTION,
       prepare: options.prepare ?? (() => Promise.resolve()),
       lookEveryMs: options.lookEveryMs ?? 20,

@@ -20,7 +20,7 @@ const folder = temporaryFolder();
 const producer = new Producer();
 let servers: { readonly minio: Awaited<ReturnType<typeof minio.start>>; readonly kafka: Awaited<ReturnType<typeof kafka.start>>; readonly elasticsearch: Awaited<ReturnType<typeof elasticsearch.start>> };
 beforeAll(async () => {
-  servers = { minio: await minio.start({ own: true }), kafka: await kafka.start(), elasticsearch: await elasticsearch.start() };
+  servers = { minio: await minio.start({ own: true }), kafka: await kafka.start({ own: true }), elasticsearch: await elasticsearch.start({ own: true }) };
 });
 afterAll(async () => {
   producer.close();

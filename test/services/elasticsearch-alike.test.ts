@@ -1,4 +1,5 @@
 /** One query, two indexes, one answer: what is asked of Elasticsearch must mean what it means to SQLite. */
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemHost } from '#indelible/ledger/host.js';
 import { ElasticsearchIndex } from '#indelible/search/elasticsearch.js';
@@ -20,7 +21,7 @@ const TEXTS = [
 beforeAll(async () => {
   server = await elasticsearch.start();
   view = View.open(':memory:');
-  both = [new SqliteSearchIndex(() => view), new ElasticsearchIndex({ url: server.endpoint, index: 'alike', host: systemHost })];
+  both = [new SqliteSearchIndex(() => view), new ElasticsearchIndex({ url: server.endpoint, index: `alike-${randomBytes(4).toString('hex')}`, host: systemHost })];
   const documents = TEXTS.map((text, sequence): SearchDocument => ({
     chainId: 'a', sequence, entryId: `e-${sequence}`, receivedAt: `2026-11-23T20:00:00.0000${String(sequence).padStart(2, '0')}Z`,
     action: text.slice(0, 100), actorType: 'user', actorId: text.slice(0, 50), targets: [`file:${text.slice(0, 50)}`], requestId: text.slice(0, 200), text,

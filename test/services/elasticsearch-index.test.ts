@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { systemHost } from '#indelible/ledger/host.js';
 import { ElasticsearchIndex } from '#indelible/search/elasticsearch.js';
 import type { IndexNote } from '#indelible/search/elasticsearch-generation.js';
+import type { RebuildProgress } from '#indelible/reconcile/rebuild.js';
 import { PROPERTIES } from '#indelible/search/elasticsearch-documents.js';
 import * as elasticsearch from '../../scripts/services/elasticsearch.mjs';
 import { eventually, IndexedLedger } from './support/indexed-ledger.js';
@@ -10,7 +11,7 @@ import { RefusingProxy } from './support/refusing-proxy.js';
 
 let server: Awaited<ReturnType<typeof elasticsearch.start>>;
 beforeAll(async () => {
-  server = await elasticsearch.start();
+  server = await elasticsearch.start({ own: true });
 });
 afterAll(() => server.dispose());
 
@@ -33,6 +34,39 @@ describe('entries that are appended', () => {
     expect(page.completeThrough).toEqual({ a: 1_200, b: 3 });
     expect(page.setAside).toBeUndefined();
     await eventually('nothing is left to do', () => world.work.lag === 0 && world.work.check?.status === 'ok');
+  });
+
+  it('of many chains at once are all there, and go out in far fewer requests than there are commits', async () => {
+    const proxy = await RefusingProxy.start(server.endpoint);
+    world = await IndexedLedger.start(server.endpoint, { via: proxy.endpoint });
+    const chains = Array.from({ length: 12 }, (_, n) => `busy-${n}`);
+    const rounds = 10;
+    for (let round = 0; round < rounds; round++) await Promise.all(chains.map((chainId) => world.append(chainId, 20)));
+    for (const chainId of chains) {
+      await world.caughtUp(chainId);
+      await world.expectEqual(chainId);
+    }
+    // Documents and progress: two requests a write.
+    expect(proxy.sizes.length).toBeLessThan(chains.length * rounds);
+    await proxy.close();
+  });
+
+  it('have all of their metadata there, under the names that are documented', async () => {
+    world = await IndexedLedger.start(server.endpoint);
+    await world.append('a', 2, {
+      occurredAt: '2026-01-02T03:04:05.678+01:00',
+      outcome: 'denied',
+      category: 'financial',
+      reason: 'limit exceeded',
+      context: { ip: '192.0.2.7', requestId: 'req-1', traceId: '4bf92f3577b34da6a3ce929d0e0e4736' },
+      targets: [{ type: 'account', id: 'DE89:3704', name: 'Main account' }, { type: 'order', id: 'o-1' }],
+      metadata: { desk: 'Frankfurt', amount: 12 },
+    });
+    await world.caughtUp('a');
+    await world.expectEqual('a');
+    const [document] = await world.documents('a');
+    // Else nothing of this would have been compared.
+    expect(document?._source).toMatchObject({ source: { address: '192.0.2.7' }, trace: { id: '4bf92f3577b34da6a3ce929d0e0e4736' }, indelible: { targets: ['account:DE89:3704', 'order:o-1'], target_ids: ['DE89:3704', 'o-1'] } });
   });
 
   it('go to the index of a process that comes later, from where it ended', async () => {
@@ -77,6 +111,8 @@ describe('an outage of Elasticsearch', () => {
     await world.expectEqual('new');
     expect(await world.reconcile()).toMatchObject({ verdict: 'equal', entriesCompared: 3_510 });
     await eventually('readiness is well', () => world.work.check?.status === 'ok');
+    // Else each outage would raise the alarm of an attack.
+    expect(await world.findings()).toEqual({});
   });
 
   it('that hangs is cut off for searches, and costs no append', async () => {
@@ -110,6 +146,7 @@ describe('an outage of Elasticsearch', () => {
     }
     await world.caughtUp('a');
     await world.expectEqual('a');
+    expect(await world.findings()).toEqual({});
   });
 });
 
@@ -127,6 +164,8 @@ describe('an index that is deleted', () => {
     expect(page?.completeThrough['a'] ?? 0).toBeLessThan(2_500);
     await world.caughtUp('a');
     await world.expectEqual('a');
+    await eventually('the loss is counted', async () => (await world.findings())['missing'] === 1);
+    expect(await world.findings()).toEqual({ missing: 1 });
   });
 
   it('in the midst of appends is not made anew by a write, with any mapping', async () => {
@@ -226,6 +265,20 @@ describe('an index that somebody changed', () => {
     world = await IndexedLedger.start(server.endpoint, { alias, dataDir });
     await world.caughtUp('a');
     await world.expectEqual('a');
+    // The one before has found the hole, and has set the record back: this one only fills it.
+    expect(await world.findings()).toEqual({});
+  });
+
+  it('at its beginning is counted when the process that feeds it starts again', async () => {
+    world = await IndexedLedger.start(server.endpoint);
+    await world.append('a', 30);
+    await world.caughtUp('a');
+    await world.es('DELETE', `/${await world.index()}/_doc/a:0?refresh=true`);
+    await world.close(true);
+    const { alias, dataDir } = world;
+    world = await IndexedLedger.start(server.endpoint, { alias, dataDir });
+    await eventually('the hole is filled', async () => (await world.documents('a')).length === 30);
+    expect(await world.findings()).toEqual({ missing: 1 });
   });
 
   it('under an entry that is added again is reported and left to a reconciliation', async () => {
@@ -307,13 +360,17 @@ describe('a rebuild', () => {
         searches++;
       }
     })();
-    const result = await world.opened.searchParts.rebuild(world.opened.ledger, () => undefined);
+    const steps: RebuildProgress[] = [];
+    const result = await world.opened.searchParts.rebuild(world.opened.ledger, (step) => void steps.push(step));
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     over.abort();
     await Promise.all([appending, searching]);
     expect(searches).toBeGreaterThan(5);
     expect(result).toMatchObject({ setAside: 0 });
     expect(result.entries).toBeGreaterThanOrEqual(12_000);
+    // Who waits for it sees it advance, chain by chain, up to the end and never beyond.
+    expectAdvancing(steps.filter(({ chainId }) => chainId === 'a'), 12_000);
+    expect(steps.some(({ chainId }) => chainId !== 'a')).toBe(true);
     expect(await world.index()).not.toBe(before);
     for await (const chainId of world.opened.ledger.reader.chains()) {
       await world.caughtUp(chainId);
@@ -321,6 +378,9 @@ describe('a rebuild', () => {
     }
     const left = Object.keys((await world.es('GET', `/${world.alias}-*/_alias`)) as object).filter((name) => !/-(progress|rejected)-1$/.test(name));
     expect(left).toEqual([await world.index()]);
+    // Another index stands behind the alias now, and none was lost.
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    expect(await world.findings()).toEqual({});
   });
 
   it('that fails leaves the old index as it was, and nothing beside it', async () => {
@@ -383,3 +443,15 @@ describe('an Elasticsearch that has enough', () => {
     await proxy.close();
   });
 });
+
+/** Of one chain: it begins before the end, only goes on, and ends at the chain's size. */
+function expectAdvancing(steps: readonly RebuildProgress[], least: number): void {
+  expect(steps.length).toBeGreaterThan(2);
+  expect(steps[0]!.entries).toBeLessThan(steps[0]!.size);
+  for (const [i, { entries, size }] of steps.entries()) {
+    expect(entries).toBeGreaterThan(i === 0 ? 0 : steps[i - 1]!.entries);
+    expect(entries).toBeLessThanOrEqual(size);
+  }
+  expect(steps.at(-1)!.entries).toBe(steps.at(-1)!.size);
+  expect(steps.at(-1)!.size).toBeGreaterThanOrEqual(least);
+}

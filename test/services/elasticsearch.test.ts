@@ -12,16 +12,13 @@ beforeAll(async () => {
 });
 afterAll(() => server.dispose());
 
-function open(index = `t-${randomBytes(4).toString('hex')}`): ElasticsearchIndex {
-  return new ElasticsearchIndex({ url: server.endpoint, index, host: systemHost });
-}
-
 searchIndexContract('Elasticsearch', async () => {
-  const index = open();
+  const name = `t-${randomBytes(4).toString('hex')}`;
+  const index = new ElasticsearchIndex({ url: server.endpoint, index: name, host: systemHost });
   await index.current();
   const close = index.close.bind(index);
   index.close = async () => {
-    await fetch(`${server.endpoint}/t-*`, { method: 'DELETE' });
+    await fetch(`${server.endpoint}/${name}*`, { method: 'DELETE' });
     await close();
   };
   return index;

@@ -24,7 +24,7 @@ const loads: (() => Promise<void>)[] = [];
 const children: Child<unknown>[] = [];
 
 beforeAll(async () => {
-  server = await kafka.start();
+  server = await kafka.start({ own: true });
 });
 // A test that failed must not leave its mirror, or no Kafka, to the next one.
 afterEach(async () => {
@@ -98,6 +98,7 @@ test('many chains, many sizes: the topic equals the store, and its settings lose
   for (const chainId of chains) expect(new Set(seen.filter(({ key }) => key === chainId).map(({ partition }) => partition)).size).toBe(1);
   expect(mirror.lag).toBe(0);
   expect(mirror.check).toEqual({ name: 'mirror', status: 'ok' });
+  expect(on.findings).toEqual([]);
 
   const { resources } = await admin((client) => client.describeConfigs({ includeSynonyms: false, resources: [{ type: TOPIC, name: 'plain' }, { type: TOPIC, name: 'plain.cursors' }] }));
   const settingsOf = (name: string) => Object.fromEntries(resources.find(({ resourceName }) => resourceName === name)?.configEntries.map((entry) => [entry.configName, entry.configValue]) ?? []);
@@ -105,6 +106,25 @@ test('many chains, many sizes: the topic equals the store, and its settings lose
     'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1', 'min.insync.replicas': '1', 'unclean.leader.election.enable': 'false', 'message.timestamp.type': 'LogAppendTime',
   });
   expect(settingsOf('plain.cursors')).toMatchObject({ 'cleanup.policy': 'compact', 'unclean.leader.election.enable': 'false' });
+  await on.close();
+});
+
+test('a look at partitions without a chain does not make the mirror look far behind, nor ask for all chains anew', async () => {
+  const on = await world('empty-partitions', { kafkaPartitions: 12 });
+  await on.append('only', 500);
+  const mirror = on.mirror();
+  await until(() => mirror.lag > 0);
+  await until(() => mirror.lag === 0);
+  let most = 0;
+  // Some looks at all partitions, of which eleven are opened for the first time.
+  const end = Date.now() + 8 * TIMINGS.checkEveryMs;
+  while (Date.now() < end) {
+    most = Math.max(most, mirror.lag);
+    await sleep(2);
+  }
+  expect(most).toBe(0);
+  expect(mirror.partitions).toBe(12);
+  await expectMirrored(on, server.kafka, ['only']);
   await on.close();
 });
 
@@ -126,12 +146,16 @@ test('appends go on while Kafka is away, at start, stopped and hanging; then the
   await server.server.start();
   await until(() => mirror.check.status === 'ok');
   await expectMirrored(on, server.kafka, ['steady']);
+  await until(() => mirror.lag === 0);
 
   await server.server.stop();
   await appendOften();
   await until(() => mirror.check.status === 'degraded');
   expect(mirror.check.detail).toContain('INDELIBLE_KAFKA_BROKERS');
-  expect(mirror.lag).toBeGreaterThan(0);
+  expect(mirror.lag).toBe(300);
+  // Also when it has noticed that it is no member of its group any more: nobody else knows what waits.
+  await until(() => mirror.partitions === 0, 60_000);
+  expect([mirror.lag, mirror.check.status]).toEqual([300, 'degraded']);
   await server.server.start();
   await expectMirrored(on, server.kafka, ['steady']);
 
@@ -158,6 +182,8 @@ test('SIGKILL of Kafka under load: nothing lost, nothing doubled', async () => {
   await sleep(1_000);
   await stop();
   await expectMirrored(on, server.kafka, chains);
+  // Else each crash would raise the alarm of an attack.
+  expect(on.findings).toEqual([]);
   await on.close();
 }, 300_000);
 
@@ -260,8 +286,10 @@ test('records purged from the topic come back, and only those', async () => {
   await mirror.close();
   // All of it, while nobody looks.
   await purge('purged', '-1');
+  expect(on.findings).toEqual(['missing']);
   on.mirror();
   await expectMirrored(on, server.kafka, chains);
+  expect(on.findings).toEqual(['missing', 'missing']);
   await on.close();
 });
 
@@ -279,6 +307,26 @@ test('the cursors deleted: found in the topic again, nothing doubled', async () 
   for (const chainId of chains) await on.append(chainId, 30);
   on.mirror();
   await expectMirrored(on, server.kafka, chains);
+  await on.close();
+});
+
+test('the cursors deleted and made again while the mirror goes on: who takes over later doubles nothing', async () => {
+  const on = await world('half-cursors', { kafkaPartitions: 1 });
+  const mirror = on.mirror();
+  for (const chainId of ['a', 'b']) await on.append(chainId, 300);
+  await expectMirrored(on, server.kafka, ['a', 'b']);
+  await admin((client) => client.deleteTopics({ topics: ['half-cursors.cursors'] }));
+  // Made again by a look at the topics, and written to as if nothing had happened: for this chain alone.
+  const isThere = (): Promise<boolean> => admin(async (client) => (await client.listTopics()).includes('half-cursors.cursors'));
+  while (!(await isThere())) await sleep(50);
+  await on.append('a', 20);
+  await until(() => mirror.lag === 0);
+  await expectMirrored(on, server.kafka, ['a', 'b']);
+  await mirror.close();
+  for (const chainId of ['a', 'b']) await on.append(chainId, 20);
+  on.mirror();
+  await expectMirrored(on, server.kafka, ['a', 'b']);
+  expect(on.findings).toEqual([]);
   await on.close();
 });
 
@@ -300,6 +348,7 @@ test('messages that are not the log’s are reported, and disturb neither mirror
   });
   await producer.disconnect();
   await until(() => mirror.check.detail?.includes('2 messages that are not the log') === true);
+  expect(on.findings).toEqual(['extra', 'extra']);
   await on.append('a', 20);
   await until(() => mirror.lag === 0);
   const seen = await readTopic(server.kafka, 'forged');

@@ -24,10 +24,12 @@ import { FilesystemStore } from '#indelible/storage/filesystem/store.js';
 import { verifyChain } from '#indelible/verification/verify-chain.js';
 import * as moto from '../../scripts/services/moto.mjs';
 import { signerContract } from '../signing/contract.js';
+import { until } from '../support/until.js';
+import { metricsOf } from './support/serve.js';
 
 let kms: Awaited<ReturnType<typeof moto.start>>;
 beforeAll(async () => {
-  kms = await moto.start();
+  kms = await moto.start({ own: true });
   process.env['AWS_ACCESS_KEY_ID'] = kms.credentials.accessKeyId;
   process.env['AWS_SECRET_ACCESS_KEY'] = kms.credentials.secretAccessKey;
 });
@@ -221,6 +223,67 @@ describe('KMS that goes away', () => {
     } finally {
       await service.close();
     }
+  });
+
+  test.each([['refuses connections'], ['hangs']])('and %s: once the circuit is open the service refuses at once and says that it is not ready; both end by themselves', async (how) => {
+    const ANSWER_MS = 4_000;
+    const proxy = new Proxy(kms.port);
+    proxies.push(proxy);
+    const dataDir = folder();
+    const input = {
+      dataDir, port: 0, signer: 'kms', kmsKeyId: await kms.createKey(), kmsRegion: kms.region, kmsEndpoint: await proxy.up(),
+      storeTimeoutMs: 1_500, answerWithinMs: ANSWER_MS, adminToken: 'admin-token-of-a-test',
+    };
+    const service = await startService(loadConfig({}, input), silent);
+    const headers = { authorization: 'Bearer admin-token-of-a-test', 'content-type': 'application/json' };
+    let sent = 0;
+    const append = async (): Promise<{ readonly status: number; readonly code: string | undefined; readonly retryAfter: string | null; readonly ms: number }> => {
+      const began = performance.now();
+      const body = JSON.stringify({ entryId: `e-${sent++}`, action: 'a', actor: { type: 'user', id: 'u' } });
+      const answer = await fetch(`${service.url}/v1/chains/trades/entries`, { method: 'POST', headers, body });
+      const { code } = (await answer.json()) as { code?: string };
+      return { status: answer.status, code, retryAfter: answer.headers.get('retry-after'), ms: performance.now() - began };
+    };
+    const signerIs = async (): Promise<readonly [number, string | undefined]> => {
+      const answer = await fetch(`${service.url}/readyz`);
+      const { checks } = (await answer.json()) as { checks: { name: string; status: string }[] };
+      return [answer.status, checks.find(({ name }) => name === 'signer')?.status];
+    };
+    try {
+      expect((await append()).status).toBe(201);
+      expect(await signerIs()).toEqual([200, 'ok']);
+      if (how === 'hangs') kms.server.pause();
+      else await proxy.down();
+      const began = performance.now();
+      // Nobody appends: it is the service itself that finds out and says so.
+      await until(async () => (await signerIs())[0] === 503, ANSWER_MS);
+      const told = performance.now() - began;
+      await until(async () => {
+        expect((await append()).status).toBe(503);
+        return (await metricsOf(service)).get('indelible_circuit_state{circuit="signer"}') === 2;
+      }, 6 * ANSWER_MS);
+      const refusals = [];
+      // Longer than a circuit stays open: also while it tries, callers do not wait.
+      for (const end = performance.now() + 2_500; performance.now() < end; await new Promise((resolve) => setTimeout(resolve, 50))) refusals.push(await append());
+      const longest = Math.max(...refusals.map(({ ms }) => ms));
+      expect(refusals.length).toBeGreaterThan(5);
+      expect(refusals.filter(({ status, code, retryAfter }) => status !== 503 || code !== 'signer_unavailable' || retryAfter === null)).toEqual([]);
+      expect(longest).toBeLessThan(ANSWER_MS / 4);
+      expect(await signerIs()).toEqual([503, 'failed']);
+
+      if (how === 'hangs') kms.server.resume();
+      else await proxy.up();
+      const back = performance.now();
+      await until(async () => (await signerIs()).join() === '200,ok', 15_000);
+      expect((await append()).status).toBe(201);
+      console.log(`KMS ${how}: told after ${Math.round(told)} ms, then refused within ${Math.round(longest)} ms (${refusals.length} appends), back after ${Math.round(performance.now() - back)} ms`);
+    } finally {
+      if (how === 'hangs') kms.server.resume();
+      await service.close();
+    }
+    // What was refused was not stored behind the producer's back.
+    const { trust } = await openWith(dataDir, input.kmsKeyId);
+    expect(await verdict(dataDir, trust.roots.map((publicKey) => ({ publicKey })))).toMatchObject({ verdict: 'intact', entriesChecked: 2 });
   });
 
   test('does not stop a delegated key before its end', async () => {

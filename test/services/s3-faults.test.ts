@@ -171,6 +171,8 @@ describe('through a network and a store that fail', () => {
     expect(findings).toEqual([]);
     expect(receipts.length).toBeGreaterThan(FAULTS / 20);
     for (const fault of PROXY_FAULTS) expect(proxy.met.get(fault) ?? 0).toBeGreaterThan(FAULTS / 100);
+    // Late is what comes when the key is settled, and not only after a while.
+    expect(proxy.lateAnswers.get(412) ?? 0).toBeGreaterThan(FAULTS / 200);
     for (const { store } of replicas) await store.close();
   });
 

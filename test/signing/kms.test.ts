@@ -64,6 +64,14 @@ function edKms({ operation, body }: Call): Answer {
 }
 
 describe('the signer on KMS', () => {
+  test('is known by its public half to a process that may not sign, and never asked for a signature there', async () => {
+    const { endpoint, calls } = await standIn((call) => (call.operation === 'Sign' ? fault('AccessDeniedException') : edKms(call)));
+    const signer = await open(endpoint, { trial: false });
+    expect(Buffer.from(signer.publicKey.spki).toString('base64')).toBe(spki(ed));
+    expect(calls.map(({ operation }) => operation)).toEqual(['GetPublicKey']);
+    await expect(open(endpoint)).rejects.toThrow(/INDELIBLE_KMS_KEY_ID|kms:Sign/);
+  });
+
   test('asks for an Ed25519 signature over the message itself, by the key and not its alias', async () => {
     const { endpoint, calls } = await standIn(edKms);
     const signer = await open(endpoint);

@@ -1,30 +1,18 @@
 /** One run: replicas, clients and faults by seed; then peace, a last append, and a full audit. */
-import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
-import { emptyHead, originOf, parseSegmentKey, segmentKey, segmentPrefix } from '#indelible/core/chain.js';
+import { emptyHead, segmentKey } from '#indelible/core/chain.js';
 import { readPayload } from '#indelible/core/entry.js';
-import { noteKey } from '#indelible/core/note.js';
-import type { PublicKey } from '#indelible/core/note.js';
 import { receiptOf, verifyReceipt } from '#indelible/core/receipt.js';
 import type { Receipt } from '#indelible/core/receipt.js';
 import { verifySegment } from '#indelible/core/verify-segment.js';
 import { LedgerError } from '#indelible/ledger/errors.js';
 import { Ledger } from '#indelible/ledger/ledger.js';
-import { ChainTrust } from '#indelible/ledger/trust.js';
-import type { Signer } from '#indelible/signing/signer.js';
+import type { Replica as SecondCopy } from '#indelible/replica/replica.js';
 import { MemoryIndex } from '../support/memory-index.js';
+import { attack } from './attack.js';
+import { CHAIN, DEPLOYMENT, KEY, RETENTION, SIGNER, signedSize, TRUST } from './deployment.js';
+import { SecondBucket } from './second-bucket.js';
+import type { SecondPlan } from './second-bucket.js';
 import { Disk, Life, SimulatedStore, simulatedHost, World } from './world.js';
-
-const CHAIN = 'orders';
-const DEPLOYMENT = 'simulation';
-/** A fixed key: RFC 8032 test vector 1. */
-const PRIVATE_KEY = createPrivateKey({
-  key: Buffer.from('302e020100300506032b6570042204209d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex'),
-  format: 'der',
-  type: 'pkcs8',
-});
-const PUBLIC_KEY: PublicKey = { algorithm: 'ed25519', spki: createPublicKey(PRIVATE_KEY).export({ format: 'der', type: 'spki' }) };
-const SIGNER: Signer = { kind: 'local', publicKey: PUBLIC_KEY, sign: (message) => Promise.resolve(sign(null, message, PRIVATE_KEY)) };
-const TRUST = new ChainTrust(DEPLOYMENT, [PUBLIC_KEY]);
 
 export interface Plan {
   readonly replicas: number;
@@ -35,6 +23,8 @@ export interface Plan {
   readonly attacked?: boolean;
   /** The bucket is taken for a store whose keys hold one object. For the test of the test. */
   readonly unconfirmed?: boolean;
+  /** What is committed is copied to a second bucket, which fails and is attacked as well. */
+  readonly second?: SecondPlan;
 }
 
 export interface RunReport {
@@ -45,6 +35,8 @@ export interface RunReport {
   readonly faults: ReadonlyMap<string, number>;
   /** Codes of what the writers reported. */
   readonly findings: ReadonlyMap<string, number>;
+  /** Of the second bucket: faults and attacks met there, and codes of what its copiers reported. */
+  readonly second: { readonly faults: ReadonlyMap<string, number>; readonly differences: ReadonlyMap<string, number> } | undefined;
 }
 
 interface Ack {
@@ -56,6 +48,7 @@ interface Ack {
 interface Replica {
   readonly ledger: Ledger;
   readonly life: Life;
+  readonly copy: SecondCopy | undefined;
 }
 
 /** @throws Error saying which promise was broken; the message carries the seed */
@@ -77,29 +70,37 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
     if (failure !== undefined) throw failure;
   };
 
-  const start = (): Replica => {
+  const second = plan.second && new SecondBucket(world, disk, plan.second, fail);
+
+  const start = (copies = second !== undefined && world.chance(0.7)): Replica => {
     const life = new Life();
     const name = `w${started++}`;
+    const store = new SimulatedStore(world, disk, life, name, plan.unconfirmed !== true);
+    const host = simulatedHost(world, life, name, (world.random() - 0.5) * 4_000);
+    const process = second?.open(store, life, host, name, copies);
     const ledger = new Ledger({
-      store: new SimulatedStore(world, disk, life, name, plan.unconfirmed !== true),
+      store,
       signer: SIGNER,
       trust: TRUST,
       index: new MemoryIndex(),
-      host: simulatedHost(world, life, name, (world.random() - 0.5) * 4_000),
+      host,
       writerId: name,
       limits: { maxQueuedEntries: 50, maxQueuedBytes: 1_000_000, answerWithinMs: 3_000, callTimeoutMs: 1_000 },
-      retention: () => ({ mode: 'governance', retainUntil: '2030-01-01T00:00:00Z' }),
+      retention: () => RETENTION,
       onCommitted: () => undefined,
       onFinding: ({ code }) => void findings.set(code, (findings.get(code) ?? 0) + 1),
       onTrouble: (chainId, error) => {
-        if (error instanceof LedgerError && error.code === 'chain_halted') failure ??= new Error(`seed ${seed}: ${chainId} halted: ${error.message}`);
+        if (error instanceof LedgerError && error.code === 'chain_halted' && second?.hasCut !== true) failure ??= new Error(`seed ${seed}: ${chainId} halted: ${error.message}`);
       },
+      ...process?.ties,
     });
-    return { ledger, life };
+    return { ledger, life, copy: process?.follow(ledger) };
   };
 
   const replicas = Array.from({ length: plan.replicas }, start);
   disk.faults = { rate: world.pick([0, 0.02, 0.1, 0.3]), ignoreCondition: plan.ignoreCondition === true };
+  // Of the second as well; or it is down, while the first goes on.
+  if (second !== undefined) second.disk.faults = { rate: world.pick([0, 0.02, 0.1, 0.3, 1]) };
 
   // Crashes: a replica ends in the middle of whatever it does; another starts in its place some time later.
   const crashRate = world.pick([0, 0, 0.3, 0.8]);
@@ -113,6 +114,10 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
         replicas[at]!.life.end();
         crashes += 1;
         world.note(`crash ${at}`);
+        if (second !== undefined) {
+          audit(disk, acks, sent, fail);
+          second.audit();
+        }
         world.after(world.random() * 3_000, () => (replicas[at] = start()));
       }
       crashLoop();
@@ -154,6 +159,7 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
         }
         const error = answer?.error;
         if (error !== undefined && !(error instanceof LedgerError)) throw new Error('an append failed in an unknown way', { cause: error });
+        if (error?.code === 'chain_halted') fail(`${entryId}: refused, though nothing was cut off: ${error.message}`);
         if (error?.code === 'entry_id_conflict') fail(`${entryId}: a false conflict: ${error.message}`);
         world.note(`again ${entryId} ${error?.code ?? 'timeout'}`);
         await new Promise<void>((resolve) => void world.after(50 + world.random() * 1_000, resolve));
@@ -162,18 +168,24 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
     finished += 1;
   };
 
-  if (plan.attacked === true) attack(world, disk, () => disk.faults.rate === 0 && finished === plan.clients);
+  const calm = (): boolean => disk.faults.rate === 0 && finished === plan.clients;
+  if (plan.attacked === true) attack(world, disk, calm);
+  if (second?.attacked === true) attack(world, second.disk, calm, disk);
   crashLoop();
   for (let number = 0; number < plan.clients; number++) guard(client(number));
   // The bad times end, so that every producer gets its receipt in the end.
-  world.after(15_000, () => (disk.faults = { rate: 0, ignoreCondition: plan.ignoreCondition === true }));
+  const peace = (): void => {
+    disk.faults = { rate: 0, ignoreCondition: plan.ignoreCondition === true };
+    if (second !== undefined) second.disk.faults = { rate: 0 };
+  };
+  world.after(15_000, peace);
   const done = await world.runUntil(() => finished === plan.clients || failure !== undefined, 600_000);
   throwFailure();
   if (!done) fail(`only ${finished} of ${plan.clients} producers came to an end: an append was never answered`);
 
   // Whatever happened, the next append must be accepted, by a replica that knows nothing.
-  disk.faults = { rate: 0, ignoreCondition: plan.ignoreCondition === true };
-  const last = start();
+  peace();
+  const last = start(second !== undefined);
   let accepted = false as boolean;
   const lastEvent = '{"action":"last","actor":{"id":"1","type":"t"}}';
   sent.add(lastEvent);
@@ -195,23 +207,28 @@ export async function runSeed(seed: number, plan: Plan): Promise<RunReport> {
   await world.runUntil(() => accepted || failure !== undefined, 1_200_000);
   throwFailure();
   if (!accepted) fail('the append after the storm was not accepted');
-  // Writes still on their way land now: they must not change anything.
-  await world.runUntil(() => false, world.now + 60_000);
+  // Writes still on their way (20 s at most) land now: they must not change anything. Copiers never rest, so theirs is
+  // the shorter wait.
+  await world.runUntil(() => false, world.now + (second === undefined ? 60_000 : 25_000));
 
   const entries = audit(disk, acks, sent, fail);
-  return { digest: world.traceDigest(), entries, acknowledged: acks.length, crashes, faults: disk.met, findings };
+  if (second !== undefined) {
+    const processes = [...replicas.filter(({ life }) => life.alive), last];
+    await second.expectCopied(processes, entries);
+    await second.expectCutOffRefused(processes, start, () => throwFailure());
+  }
+  return { digest: world.traceDigest(), entries, acknowledged: acks.length, crashes, faults: disk.met, findings, second: second && { faults: second.disk.met, differences: second.differences } };
 }
 
 /** Reads the whole chain as a stranger would, and holds it against what was acknowledged. */
 function audit(disk: Disk, acks: readonly Ack[], sent: ReadonlySet<string>, fail: (what: string) => never): number {
-  const key = noteKey(originOf(DEPLOYMENT, CHAIN), PUBLIC_KEY);
   const payloads: string[] = [];
   let head = emptyHead(CHAIN);
   let objects = 0;
   for (;;) {
     const versions = disk.keys.get(segmentKey(CHAIN, head.size)) ?? [];
     // By the rule alone: the oldest version that is valid is the entry.
-    const judged = versions.filter(({ deleteMarker }) => !deleteMarker).map(({ bytes }) => ({ bytes, verified: verifySegment(bytes, { deployment: DEPLOYMENT, chainId: CHAIN, firstSequence: head.size, before: head }, [key]) }));
+    const judged = versions.filter(({ deleteMarker }) => !deleteMarker).map(({ bytes }) => ({ bytes, verified: verifySegment(bytes, { deployment: DEPLOYMENT, chainId: CHAIN, firstSequence: head.size, before: head }, [KEY]) }));
     const found = judged.find(({ verified }) => verified.outcome === 'valid');
     if (found === undefined) {
       if (judged.length > 0 && !disk.versioned) return fail(`at ${head.size}: not a segment of the chain`);
@@ -223,7 +240,7 @@ function audit(disk: Disk, acks: readonly Ack[], sent: ReadonlySet<string>, fail
     for (const [i, from] of verified.starts.entries()) payloads.push(Buffer.from(bytes.subarray(from, verified.ends[i])).toString());
     head = verified.after;
   }
-  const signed = [...disk.keys].filter(([name, versions]) => versions.some(({ bytes }) => isSigned(name, bytes))).length;
+  const signed = [...disk.keys].filter(([name, versions]) => versions.some((version) => signedSize(name, version) !== undefined)).length;
   if (objects !== signed) fail(`${signed - objects} objects do not belong to the chain: a fork or a hole`);
   const ids = new Map<string, number>();
   for (const [sequence, payload] of payloads.entries()) {
@@ -237,66 +254,8 @@ function audit(disk: Disk, acks: readonly Ack[], sent: ReadonlySet<string>, fail
     const envelope = readPayload(payloads[receipt.sequence] ?? '');
     if (envelope === undefined || payloads[receipt.sequence] !== receipt.payload) return fail(`acknowledged entry ${receipt.sequence} is lost or changed`);
     if (envelope.event !== event || (entryId !== undefined && envelope.entryId !== entryId)) fail(`receipt ${receipt.sequence} is of another entry`);
-    const check = verifyReceipt(receipt, () => [key]);
+    const check = verifyReceipt(receipt, () => [KEY]);
     if (!check.valid) fail(`receipt ${receipt.sequence}: ${check.reason}`);
   }
   return payloads.length;
-}
-
-/** Whether a key of the deployment signed these bytes for the place they are at. */
-function isSigned(name: string, bytes: Uint8Array): boolean {
-  const place = parseSegmentKey(name);
-  if (place === undefined) return false;
-  const expected = { deployment: DEPLOYMENT, chainId: CHAIN, firstSequence: place.firstSequence };
-  return verifySegment(bytes, expected, [noteKey(originOf(DEPLOYMENT, CHAIN), PUBLIC_KEY)]).outcome === 'valid';
-}
-
-/** Everything that write access without a signing key allows, at any moment; Object Lock takes nothing away. */
-function attack(world: World, disk: Disk, over: () => boolean): void {
-  const rate = world.pick([50, 200, 1_000]);
-  let left = 40;
-  const junk = Buffer.from('{"format":"indelible/segment/v1"}\n');
-  const again = (): void => {
-    world.after(world.random() * rate, () => {
-      if (over() || left-- === 0) return;
-      const taken = [...disk.keys.keys()];
-      const signed = taken.filter((key) => disk.keys.get(key)?.some(({ bytes }) => isSigned(key, bytes)));
-      const size = Math.max(0, ...signed.map((key) => (parseSegmentKey(key)?.firstSequence ?? 0) + 1));
-      const place = segmentKey(CHAIN, world.pick([0, size, size, size + 1, size + 2, size + 3, size + 900, 5_000, 10 ** 12]));
-      const someone = taken.length === 0 ? place : world.pick(taken);
-      switch (world.pick(['marker', 'junk', 'junk', 'other junk', 'copy', 'over marker', 'odd name'] as const)) {
-        case 'marker':
-          disk.write(someone, 'delete marker');
-          disk.count('attack: delete marker');
-          break;
-        case 'junk':
-          // The same bytes each time, so that a condition on them holds again and again.
-          disk.write(place, junk);
-          disk.count('attack: junk');
-          break;
-        case 'other junk':
-          disk.write(place, Buffer.from(`junk ${world.random()}`));
-          disk.count('attack: junk');
-          break;
-        case 'copy': {
-          // What was signed for one place, at another; or once more at its own.
-          const bytes = disk.keys.get(someone)?.find((version) => !version.deleteMarker)?.bytes;
-          if (bytes !== undefined) disk.write(world.pick([place, someone]), bytes);
-          disk.count('attack: copy');
-          break;
-        }
-        case 'over marker':
-          disk.write(someone, 'delete marker');
-          disk.write(someone, junk);
-          disk.count('attack: over a marker');
-          break;
-        case 'odd name':
-          disk.write(`${segmentPrefix(CHAIN)}${world.pick(['0', '000.ndjson', '9x', 'a', 'zz'])}`, junk);
-          disk.count('attack: odd name');
-          break;
-      }
-      again();
-    });
-  };
-  again();
 }

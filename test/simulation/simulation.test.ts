@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { runSeed } from './run.js';
 import type { Plan } from './run.js';
+import type { Broken } from './second-bucket.js';
 
 const SEEDS = Number(process.env['SIMULATION_SEEDS'] ?? 10_000);
 const FIRST = Number(process.env['SIMULATION_FIRST_SEED'] ?? 1);
@@ -48,6 +49,36 @@ describe('replicas over one failing store, by seed', () => {
     }
   });
 
+  it(`what is called replicated is in a failing, attacked second bucket, and guards the first (${SEEDS / 25} seeds)`, { timeout: 3_600_000 }, async () => {
+    const faults = new Map<string, number>();
+    const differences = new Map<string, number>();
+    for (let seed = FIRST; seed < FIRST + SEEDS / 25; seed++) {
+      const { second } = await runSeed(seed, { ...planOf(seed), attacked: seed % 2 === 0, second: {} });
+      for (const [fault, count] of second?.faults ?? []) faults.set(fault, (faults.get(fault) ?? 0) + count);
+      for (const [code, count] of second?.differences ?? []) differences.set(code, (differences.get(code) ?? 0) + count);
+    }
+    if (SEEDS >= 5_000) {
+      for (const fault of ['refused', 'lost-request', 'lost-answer', 'late', 'hang', 'hang-stored']) expect(faults.get(`create ${fault}`) ?? 0, fault).toBeGreaterThan(SEEDS / 1_000);
+      for (const kind of ['delete marker', 'junk', 'copy', 'edited', 'over a marker', 'odd name']) expect(faults.get(`attack: ${kind}`) ?? 0, kind).toBeGreaterThan(SEEDS / 500);
+      expect(faults.get('createOver') ?? 0).toBeGreaterThan(SEEDS / 500);
+      for (const code of ['delete_marker', 'shadow_version', 'foreign_object', 'retention_weak', 'truncated_tail']) expect(differences.get(code) ?? 0, code).toBeGreaterThan(SEEDS / 1_000);
+    }
+  });
+
+  it.each<[string, Broken, RegExp]>([
+    ['a copier that counts what it has sent', 'claims what is sent', /calls \d+ entries replicated, and \d+ are in the second bucket/],
+    ['a copier that takes any taken key for its copy', 'exists means copied', /calls \d+ entries replicated, and \d+ are in the second bucket/],
+    ['a service that does not hear the second bucket: places of lost entries are given away', 'nobody is told', /was cut off, and an append was answered with accepted/],
+  ])('would find %s', async (_, broken, expected) => {
+    let found = 0;
+    for (let seed = 1; seed <= 12; seed++) {
+      await runSeed(seed, { ...planOf(seed), second: { broken } }).catch((error: unknown) => {
+        if (expected.test((error as Error).message)) found += 1;
+      });
+    }
+    expect(found).toBeGreaterThan(3);
+  });
+
   it('would find a commit that is not confirmed: taken for a folder, the bucket loses entries', async () => {
     let found = 0;
     for (let seed = 1; seed <= 100; seed++) {
@@ -64,6 +95,8 @@ describe('replicas over one failing store, by seed', () => {
       expect(two.digest).toBe(one.digest);
       expect(two.entries).toBe(one.entries);
     }
+    const plan: Plan = { ...planOf(7), attacked: true, second: {} };
+    expect((await runSeed(7, plan)).digest).toBe((await runSeed(7, plan)).digest);
   });
 
   it('would find a store that ignores the condition: an overwritten segment is noticed', async () => {

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { StoreError } from '#indelible/storage/worm-store.js';
-import type { CreateOutcome, KeyPage, StoredVersion, WormStore } from '#indelible/storage/worm-store.js';
+import type { CreateOutcome, KeyPage, Retention, StoredVersion, WormStore } from '#indelible/storage/worm-store.js';
 import type { Host } from '#indelible/ledger/host.js';
 
 /** mulberry32: small, seedable, good enough to choose faults. */
@@ -29,6 +29,8 @@ export class World {
   readonly random: () => number;
   /** Milliseconds of virtual time. */
   now = 0;
+  /** Called after each event, when every callback it led to has run. */
+  watch: () => void = () => undefined;
   #order = 0;
   #events: Event[] = [];
   readonly #trace = createHash('sha256');
@@ -74,6 +76,7 @@ export class World {
       this.now = Math.max(this.now, chosen.at);
       chosen.run();
       await settleMicrotasks();
+      this.watch();
     }
     return true;
   }
@@ -115,6 +118,8 @@ export interface DiskVersion {
   readonly versionId: string;
   readonly deleteMarker: boolean;
   readonly bytes: Uint8Array;
+  /** What its writer asked for. */
+  readonly retention: Retention | 'none';
 }
 
 /**
@@ -139,28 +144,28 @@ export class Disk {
   }
 
   /** `If-None-Match: *`. */
-  put(key: string, bytes: Uint8Array): CreateOutcome {
+  put(key: string, bytes: Uint8Array, retention: Retention): CreateOutcome {
     const latest = this.keys.get(key)?.at(-1);
     const taken = latest !== undefined && !latest.deleteMarker;
     if (taken && this.faults.ignoreCondition !== true) return { outcome: 'exists' };
     if (taken && !this.versioned) this.keys.delete(key);
-    return { outcome: 'created', versionId: this.write(key, bytes) };
+    return { outcome: 'created', versionId: this.write(key, bytes, retention) };
   }
 
   /** `If-Match`. */
-  putOver(key: string, etag: string, bytes: Uint8Array): CreateOutcome {
+  putOver(key: string, etag: string, bytes: Uint8Array, retention: Retention): CreateOutcome {
     const latest = this.keys.get(key)?.at(-1);
     const holds = latest !== undefined && !latest.deleteMarker && etagOf(latest.bytes) === etag;
-    return holds || this.faults.ignoreCondition === true ? { outcome: 'created', versionId: this.write(key, bytes) } : { outcome: 'exists' };
+    return holds || this.faults.ignoreCondition === true ? { outcome: 'created', versionId: this.write(key, bytes, retention) } : { outcome: 'exists' };
   }
 
   /** Without any condition. */
-  write(key: string, bytes: Uint8Array | 'delete marker'): string {
+  write(key: string, bytes: Uint8Array | 'delete marker', retention: DiskVersion['retention'] = 'none'): string {
     const versionId = `v${++this.#versions}`;
     const deleteMarker = bytes === 'delete marker';
     const versions = this.keys.get(key) ?? [];
     this.keys.set(key, versions);
-    versions.push({ versionId, deleteMarker, bytes: deleteMarker ? new Uint8Array(0) : bytes.slice() });
+    versions.push({ versionId, deleteMarker, bytes: deleteMarker ? new Uint8Array(0) : new Uint8Array(bytes), retention });
     return versionId;
   }
 }
@@ -175,14 +180,15 @@ const CREATE_FAULTS: readonly CreateFault[] = ['refused', 'lost-request', 'lost-
 /** One replica's connection to the disk. */
 export class SimulatedStore implements WormStore {
   readonly kind = 'memory';
-  readonly location = 'simulation';
+  readonly location: string;
   readonly versioned: boolean;
   readonly #world: World;
   readonly #disk: Disk;
   readonly #life: Life;
   readonly #name: string;
 
-  constructor(world: World, disk: Disk, life: Life, name: string, knowsVersions: boolean) {
+  constructor(world: World, disk: Disk, life: Life, name: string, knowsVersions: boolean, location = 'simulation') {
+    this.location = location;
     this.#world = world;
     this.#disk = disk;
     this.versioned = disk.versioned && knowsVersions;
@@ -190,13 +196,13 @@ export class SimulatedStore implements WormStore {
     this.#name = name;
   }
 
-  create(key: string, bytes: Uint8Array): Promise<CreateOutcome> {
-    return this.#put('create', key, bytes, (sent) => this.#disk.put(key, sent));
+  create(key: string, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome> {
+    return this.#put('create', key, bytes, (sent) => this.#disk.put(key, sent, retention));
   }
 
-  createOver(key: string, { etag = '' }: StoredVersion, bytes: Uint8Array): Promise<CreateOutcome> {
+  createOver(key: string, { etag = '' }: StoredVersion, bytes: Uint8Array, retention: Retention): Promise<CreateOutcome> {
     this.#disk.count('createOver');
-    return this.#put('create over', key, bytes, (sent) => this.#disk.putOver(key, etag, sent));
+    return this.#put('create over', key, bytes, (sent) => this.#disk.putOver(key, etag, sent, retention));
   }
 
   read(key: string, versionId?: string): Promise<Uint8Array | undefined> {
@@ -210,13 +216,13 @@ export class SimulatedStore implements WormStore {
 
   versions(key: string): Promise<readonly StoredVersion[]> {
     return this.#call('versions', key, () =>
-      (this.#disk.keys.get(key) ?? []).map(({ versionId, deleteMarker, bytes }) => ({
+      (this.#disk.keys.get(key) ?? []).map(({ versionId, deleteMarker, bytes, retention }) => ({
         versionId,
         deleteMarker,
         size: bytes.length,
         etag: etagOf(bytes),
         storedAt: '',
-        retention: 'unknown' as const,
+        retention,
       })),
     );
   }
@@ -243,7 +249,8 @@ export class SimulatedStore implements WormStore {
   #put(operation: string, key: string, bytes: Uint8Array, put: (sent: Uint8Array) => CreateOutcome): Promise<CreateOutcome> {
     const fault = this.#fault('create', CREATE_FAULTS);
     // What is on its way is what was sent, whatever the caller does with its buffer afterwards.
-    const sent = bytes.slice();
+    // (Not `slice`: that of a Buffer is a view.)
+    const sent = new Uint8Array(bytes);
     const digest = createHash('sha256').update(sent).digest('hex').slice(0, 8);
     this.#world.note(`${this.#name} ${operation} ${key} ${digest} ${fault ?? 'ok'}`);
     return new Promise((resolve, reject) => {

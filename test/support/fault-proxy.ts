@@ -49,7 +49,13 @@ export class FaultProxy {
   rate = 0;
   /** Of each other request, as a part of that: a start makes many of them, and is to come to its end. */
   readShare = 0.25;
+  /** Of the faults of a PUT: more of them are `late` than chance gives. */
+  lateShare = 0;
+  /** The longest that a late PUT is on its way. */
+  lateWithinMs = 1_500;
   readonly met = new Map<ProxyFault, number>();
+  /** What the store answered to PUTs that came late, by status: 412 where the key was settled before. */
+  readonly lateAnswers = new Map<number, number>();
   /** Requests that were handed on, by method. */
   readonly handedOn = new Map<string, number>();
   readonly #target: { readonly host: string; readonly port: number };
@@ -137,8 +143,11 @@ export class FaultProxy {
         await this.#handOn(taken);
         return;
       case 'late': {
-        const delay = 5 + this.#random() * 1_500;
-        const landing = new Promise((resolve) => setTimeout(resolve, delay)).then(() => this.#handOn(taken)).catch(() => undefined);
+        const delay = 5 + this.#random() * this.lateWithinMs;
+        const landing = new Promise((resolve) => setTimeout(resolve, delay))
+          .then(() => this.#handOn(taken))
+          .then(({ status }) => this.lateAnswers.set(status, (this.lateAnswers.get(status) ?? 0) + 1))
+          .catch(() => undefined);
         this.#late.add(landing);
         void landing.finally(() => this.#late.delete(landing));
         return void req.socket.destroy();
@@ -148,6 +157,7 @@ export class FaultProxy {
 
   #fault(method: string): ProxyFault | undefined {
     if (this.#random() >= (method === 'PUT' ? this.rate : this.rate * this.readShare)) return undefined;
+    if (method === 'PUT' && this.#random() < this.lateShare) return 'late';
     const fault = PROXY_FAULTS[Math.floor(this.#random() * PROXY_FAULTS.length)] ?? 'hang';
     // What is no PUT has no effect that could come late, and no condition to conflict with.
     return method !== 'PUT' && (fault === 'late' || fault === 'conflict') ? 'reset before' : fault;

@@ -1,7 +1,7 @@
 /** Opens an S3 store for whoever writes to it or reads it, if it is fit for that. */
 import type { Retention } from '../worm-store.js';
 import { S3Connection, type S3Settings } from './connection.js';
-import { checkReadable, checkWritable } from './setup.js';
+import { checkLocking, checkReadable, checkWritable } from './setup.js';
 import { S3Store, type S3StoreOptions } from './store.js';
 
 export interface OpenedS3Store {
@@ -22,11 +22,14 @@ export async function openS3Store(options: S3StoreOptions, configured: Retention
   }
 }
 
-/** For reading alone: nothing is written. @throws StoreSetupError */
-export async function openS3Reader(settings: S3Settings): Promise<S3Store> {
+/**
+ * For reading alone: nothing is written.
+ * @param options.locked the bucket must be one that can hold a log, which somebody else writes. @throws StoreSetupError
+ */
+export async function openS3Reader(settings: S3Settings, { locked = false }: { readonly locked?: boolean } = {}): Promise<S3Store> {
   const connection = new S3Connection(settings);
   try {
-    await checkReadable(connection);
+    await (locked ? checkLocking : checkReadable)(connection);
     return new S3Store(settings, connection);
   } catch (error) {
     connection.close();

@@ -24,11 +24,8 @@ export async function checkReadable(connection: S3Connection): Promise<void> {
   });
 }
 
-/**
- * What writing needs. Leaves one small object. The result is the retention for objects of trials: as short as the
- * bucket lets it be. @throws StoreSetupError
- */
-export async function checkWritable(connection: S3Connection, configured: Retention): Promise<Retention> {
+/** What a bucket of a log needs, whoever writes to it: Object Lock, versions, and about our time. @throws StoreSetupError */
+export async function checkLocking(connection: S3Connection): Promise<void> {
   const { bucket } = connection.settings;
   await checkReadable(connection);
   checkClock(connection);
@@ -40,6 +37,14 @@ export async function checkWritable(connection: S3Connection, configured: Retent
     connection.reading((client, options) => client.send(new GetBucketVersioningCommand({ Bucket: bucket }), options)),
   );
   if (versioning.Status !== 'Enabled') throw refusal(connection, `bucket ${bucket} keeps no versions (versioning is ${versioning.Status ?? 'off'}): turn it on, or name another bucket in ${name(connection, 'BUCKET')}`);
+}
+
+/**
+ * What writing needs. Leaves one small object. The result is the retention for objects of trials: as short as the
+ * bucket lets it be. @throws StoreSetupError
+ */
+export async function checkWritable(connection: S3Connection, configured: Retention): Promise<Retention> {
+  await checkLocking(connection);
   return checkObject(connection, configured);
 }
 

@@ -27,6 +27,8 @@ export interface World {
   readonly opened: OpenLedger;
   /** Lines of the log of this process. */
   readonly said: Record<string, unknown>[];
+  /** In what the topic was found false, as an alert sees it. */
+  readonly findings: string[];
   mirror(settings?: ConfigInput): OpenMirror;
   append(chainId: string, entries: number, bytes?: number): Promise<void>;
   close(): Promise<void>;
@@ -39,6 +41,7 @@ export async function openWorld(settings: ConfigInput): Promise<World> {
   const log = pino({ level: 'debug' }, { write: (line: string) => void said.push(JSON.parse(line) as Record<string, unknown>) });
   const opened = await openLedger(config, log);
   const mirrors: OpenMirror[] = [];
+  const findings: string[] = [];
   let next = 0;
   let closing: Promise<void> | undefined;
   return {
@@ -46,9 +49,10 @@ export async function openWorld(settings: ConfigInput): Promise<World> {
     settings: all,
     opened,
     said,
+    findings,
     mirror(more = {}) {
       const { ledger, trust, writerId } = opened;
-      const mirror = openMirror(loadConfig({}, { ...all, ...more }), { ledger, trust, writerId, host: systemHost, log, timings: TIMINGS });
+      const mirror = openMirror(loadConfig({}, { ...all, ...more }), { ledger, trust, writerId, host: systemHost, log, timings: TIMINGS, onFinding: (kind) => void findings.push(kind) });
       if (mirror === undefined) throw new Error('no brokers');
       mirrors.push(mirror);
       return mirror;

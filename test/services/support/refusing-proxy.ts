@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 export type Spoil = 'pass' | 'too-many' | 'too-large' | 'lose-answer' | 'lose-request';
 
 export class RefusingProxy {
-  /** What to do with a bulk request of so many bytes. */
+  /** What to do with a bulk request of so many bytes: the `nth` to its path, since documents and their progress take turns. */
   spoil: (bytes: number, nth: number) => Spoil = () => 'pass';
   readonly counts: Record<Spoil, number> = { pass: 0, 'too-many': 0, 'too-large': 0, 'lose-answer': 0, 'lose-request': 0 };
   /** Bytes of each bulk request that came. */
@@ -15,6 +15,7 @@ export class RefusingProxy {
   /** The most bulk requests at a time. */
   mostAtATime = 0;
   #now = 0;
+  readonly #seen = new Map<string, number>();
   readonly #server: Server;
 
   static async start(target: string): Promise<RefusingProxy> {
@@ -30,9 +31,12 @@ export class RefusingProxy {
       req.on('data', (chunk: Buffer) => chunks.push(chunk));
       req.on('end', () => {
         const body = Buffer.concat(chunks);
-        const isBulk = (req.url ?? '').includes('/_bulk');
-        const spoil = isBulk ? this.spoil(body.length, this.sizes.length) : 'pass';
+        const [path = ''] = (req.url ?? '').split('?');
+        const isBulk = path.endsWith('/_bulk');
+        const nth = this.#seen.get(path) ?? 0;
+        const spoil = isBulk ? this.spoil(body.length, nth) : 'pass';
         if (isBulk) {
+          this.#seen.set(path, nth + 1);
           this.sizes.push(body.length);
           this.counts[spoil]++;
           this.mostAtATime = Math.max(this.mostAtATime, ++this.#now);
