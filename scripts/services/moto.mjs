@@ -1,9 +1,13 @@
 // @ts-check
-/** moto: a stand-in for AWS KMS (and others) that keeps keys in memory: they are gone once it ends. */
+/**
+ * moto: a stand-in for AWS KMS and others, that keeps what it is given in memory: it is gone once it ends. It is run by
+ * moto-aws.py, which stands in for what moto lacks.
+ */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
-import { cacheFolder, freePort, run, scratchFolder, Server } from './process.mjs';
+import { cacheFolder, freePort, notOurs, run, runningServer, scratchFolder, Server } from './process.mjs';
 
 const VERSION = '5';
 
@@ -18,28 +22,42 @@ export async function install() {
   return command;
 }
 
-/** @param {{ port?: number }} [options] */
+const CREDENTIALS = { accessKeyId: 'indelible', secretAccessKey: 'indelible-secret' };
+
+/**
+ * A server of its own; or, where INDELIBLE_TEST_KMS_ENDPOINT names one that runs, that one, which is left running.
+ * @param {{ port?: number, own?: boolean }} [options] `own`: a server of its own in any case, for who kills or pauses it
+ */
 export async function start(options = {}) {
+  const running = runningServer('INDELIBLE_TEST_KMS_ENDPOINT', options);
+  if (running !== undefined) return clientOf(running, undefined);
   const command = await install();
   const port = options.port ?? (await freePort());
   const endpoint = `http://127.0.0.1:${port}`;
-  const credentials = { accessKeyId: 'indelible', secretAccessKey: 'indelible-secret' };
-  const region = 'us-east-1';
   const server = new Server({
     name: 'moto',
-    command,
-    args: ['-p', String(port), '-H', '127.0.0.1'],
+    command: join(dirname(command), 'python'),
+    args: [fileURLToPath(new URL('moto-aws.py', import.meta.url)), '-p', String(port), '-H', '127.0.0.1'],
     folder: scratchFolder('moto'),
     ready: async () => (await fetch(`${endpoint}/moto-api/`)).ok,
   });
   await server.start();
-  const admin = new KMSClient({ endpoint, region, credentials });
+  return clientOf(endpoint, server);
+}
+
+/** @param {string} endpoint @param {Server | undefined} own */
+function clientOf(endpoint, own) {
+  const region = 'us-east-1';
+  const admin = new KMSClient({ endpoint, region, credentials: CREDENTIALS });
   return {
     endpoint,
-    port,
+    port: Number(new URL(endpoint).port),
     region,
-    credentials,
-    server,
+    credentials: CREDENTIALS,
+    /** The process. @returns {Server} */
+    get server() {
+      return own ?? notOurs();
+    },
     admin,
     /** A new key; its ARN. @param {{ spec?: import('@aws-sdk/client-kms').KeySpec, usage?: import('@aws-sdk/client-kms').KeyUsageType }} [options] */
     async createKey({ spec = 'ECC_NIST_P256', usage = 'SIGN_VERIFY' } = {}) {
@@ -49,7 +67,7 @@ export async function start(options = {}) {
     },
     async dispose() {
       admin.destroy();
-      await server.dispose();
+      await own?.dispose();
     },
   };
 }

@@ -15,6 +15,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'checkpoint', summary: 'print the signed checkpoint of a chain', load: () => import('./checkpoint.js') },
   { name: 'keys', summary: 'print the public keys that sign', load: () => import('./keys.js') },
   { name: 'doctor', summary: 'try the store and look over the ledger', load: () => import('./doctor.js') },
+  { name: 'guardrails', summary: 'say what protects the log and what does not, and try it', load: () => import('./guardrails.js') },
   { name: 'reconcile', summary: 'compare the search index with the log', load: () => import('./reconcile.js') },
   { name: 'rebuild-index', summary: 'make the search index anew from the log', load: () => import('./rebuild-index.js') },
   { name: 'demo', summary: 'a tour in seconds: append, verify, tamper, catch', load: () => import('./demo.js') },

@@ -2,7 +2,7 @@ import { describeSettings } from '#indelible/config.js';
 import { describe, expect, it } from 'vitest';
 import { cli } from './cli.js';
 
-const COMMANDS = ['serve', 'append', 'get', 'tail', 'search', 'verify', 'verify-receipt', 'verify-bundle', 'export', 'chains', 'checkpoint', 'keys', 'doctor', 'reconcile', 'rebuild-index', 'demo'];
+const COMMANDS = ['serve', 'append', 'get', 'tail', 'search', 'verify', 'verify-receipt', 'verify-bundle', 'export', 'chains', 'checkpoint', 'keys', 'doctor', 'guardrails', 'reconcile', 'rebuild-index', 'demo'];
 
 describe('the command line explains itself', () => {
   it('lists exactly the commands that exist', async () => {

@@ -65,7 +65,7 @@ function run(script: string): Promise<{ readonly code: number | null; readonly o
   });
 }
 
-const pages = ['README.md', 'verifiers/python/README.md', ...(await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => join('docs', name))];
+const pages = ['README.md', 'verifiers/python/README.md', 'docs/playbooks/README.md', ...(await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => join('docs', name))];
 
 describe('the commands of the documentation', () => {
   for (const page of pages) {
@@ -79,6 +79,11 @@ describe('the commands of the documentation', () => {
         .replaceAll('127.0.0.1:8080', `127.0.0.1:${port}`);
       const { code, output } = await run(script);
       expect(code, output).toBe(0);
+      if (page === 'docs/playbooks/README.md') {
+        expect(output).toMatch(/INTACT\s+chain orders/);
+        expect(output).toContain('only the kept checkpoint shows it: exit code 2');
+        expect(output).toContain('and so says the other verifier: exit code 2');
+      }
       if (page === 'README.md') {
         expect(output).toContain('checks came out as they must');
         expect(output).toMatch(/INTACT\s+orders/);

@@ -1,4 +1,4 @@
-/** Dockerfile and alert rules, by the linters of their own worlds. */
+/** Dockerfile, workflow and alert rules, by the linters of their own worlds. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,6 +23,30 @@ describe('Dockerfile', () => {
     const bad = join(scratch, 'Dockerfile');
     await writeFile(bad, (await readFile(root('Dockerfile'), 'utf8')).replace('node:20.19.5-bookworm-slim', 'node'));
     await expect(run(tools.hadolint, [bad])).rejects.toThrow(/DL3006/);
+  });
+});
+
+describe('workflow', () => {
+  it('actionlint finds nothing, and would', async () => {
+    const workflow = root('.github/workflows/guardrail.yml');
+    expect(await run(tools.actionlint, [workflow])).toBe('');
+    const bad = join(scratch, 'workflow.yml');
+    await writeFile(bad, (await readFile(workflow, 'utf8')).replace('matrix.root }}.json', 'matrix.rot }}.json'));
+    await expect(run(tools.actionlint, [bad])).rejects.toThrow(/property "rot" is not defined/);
+  });
+
+  it('pins each action to a version, and lets no job write', async () => {
+    const { parse } = await import('yaml');
+    const workflow = parse(await readFile(root('.github/workflows/guardrail.yml'), 'utf8')) as {
+      permissions: Record<string, string>;
+      jobs: Record<string, { permissions?: Record<string, string>; steps: { uses?: string }[] }>;
+    };
+    expect(workflow.permissions).toEqual({ contents: 'read' });
+    for (const { permissions = {}, steps } of Object.values(workflow.jobs)) {
+      // The identity's token alone: it is what is exchanged for a role.
+      expect(Object.entries(permissions).filter(([, right]) => right === 'write').map(([name]) => name).filter((name) => name !== 'id-token')).toEqual([]);
+      for (const { uses } of steps) if (uses !== undefined) expect(uses).toMatch(/@v\d+\.\d+\.\d+$/);
+    }
   });
 });
 
@@ -73,12 +97,12 @@ describe('alert rules', () => {
 });
 
 const { groups } = (await import('yaml')).parse(await readFile(root('docs/monitoring/alerts.yml'), 'utf8')) as {
-  groups: { rules: { alert: string; annotations: { summary: string; runbook_url: string } }[] }[];
+  groups: { rules: { alert: string; annotations: { summary: string; runbook_url: string; playbook_url?: string } }[] }[];
 };
 
 /** As promtool expects it: labels and annotations in full. */
 function alert(name: string, severity: string, labels: Readonly<Record<string, string>>, instance = true): Record<string, unknown> {
   const all: Record<string, string> = { severity, ...(instance && { instance: 'one' }), ...labels };
-  const { summary, runbook_url } = groups.flatMap(({ rules }) => rules).find((rule) => rule.alert === name)!.annotations;
-  return { exp_labels: all, exp_annotations: { runbook_url, summary: summary.replaceAll(/\{\{ \$labels\.(\w+) \}\}/g, (_, label: string) => all[label] ?? '') } };
+  const { summary, ...pages } = groups.flatMap(({ rules }) => rules).find((rule) => rule.alert === name)!.annotations;
+  return { exp_labels: all, exp_annotations: { ...pages, summary: summary.replaceAll(/\{\{ \$labels\.(\w+) \}\}/g, (_, label: string) => all[label] ?? '') } };
 }

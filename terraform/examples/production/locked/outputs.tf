@@ -1,0 +1,24 @@
+output "signing_key_arn" {
+  description = "Variable signing_key_arn of the root service."
+  value       = module.keys.signing_key_arn
+}
+
+output "store_key_arn" {
+  description = "Variable store_key_arn of the root service."
+  value       = module.keys.store_key_arn
+}
+
+output "replica_key_arn" {
+  description = "Variable replica_key_arn of the root service."
+  value       = module.replica_bucket.key_arn
+}
+
+output "service_settings" {
+  description = "Settings of the service (docs/configuration.md)."
+  value       = merge(module.log_bucket.service_settings, module.replica_bucket.service_settings, module.keys.service_settings)
+}
+
+output "verifier_settings" {
+  description = "Settings of who verifies the replica, besides those of the service."
+  value       = module.replica_bucket.verifier_settings
+}

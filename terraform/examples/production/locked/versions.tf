@@ -1,0 +1,45 @@
+terraform {
+  required_version = ">= 1.11"
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+
+  # The state of the locked parts is a thing of its own, in the log's account, readable by the pipeline's role alone:
+  #   terraform init -backend-config=backend.hcl      (bucket, key, region, use_lockfile = true, encrypt = true)
+  backend "s3" {}
+}
+
+# The log's account.
+provider "aws" {
+  region              = var.region
+  allowed_account_ids = [var.log_account_id]
+
+  assume_role {
+    role_arn = "arn:aws:iam::${var.log_account_id}:role/${var.pipeline_role}"
+  }
+}
+
+# The replica's account, in another region.
+provider "aws" {
+  alias               = "replica"
+  region              = var.replica_region
+  allowed_account_ids = [var.replica_account_id]
+
+  assume_role {
+    role_arn = "arn:aws:iam::${var.replica_account_id}:role/${var.pipeline_role}"
+  }
+}
+
+# The organization's own account. Its interface is in us-east-1.
+provider "aws" {
+  alias               = "organization"
+  region              = "us-east-1"
+  allowed_account_ids = [var.management_account_id]
+
+  assume_role {
+    role_arn = "arn:aws:iam::${var.management_account_id}:role/${var.pipeline_role}"
+  }
+}
