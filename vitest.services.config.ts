@@ -7,6 +7,7 @@ export default defineConfig({
     include: ['test/services/**/*.test.ts'],
     testTimeout: 180_000,
     hookTimeout: 600_000,
+    expect: { poll: { timeout: 100_000 } },
     pool: 'forks',
     fileParallelism: false,
   },

@@ -90,7 +90,7 @@ const nanos = (text: string): bigint => BigInt(text);
 describe('an append', () => {
   it('is one connected trace from the request to the store, in the trace of who called', async () => {
     expect((await append(1, { traceparent: `00-${TRACE}-${PARENT}-01` })).status).toBe(201);
-    await until(() => named('commit').length === 1 && named(REQUEST).length === 1, 10_000);
+    await until(() => named('commit').length === 1 && named(REQUEST).length === 1);
     expect(new Set(spans.map(({ traceId }) => traceId))).toEqual(new Set([TRACE]));
     const request = named(REQUEST)[0]!;
     const commit = named('commit')[0]!;
@@ -115,11 +115,11 @@ describe('an append', () => {
 
   it('shares its commit with others: the commit has a link to each request it answers', async () => {
     await append(0);
-    await until(() => named(REQUEST).length === 1 && named('commit').length === 1, 10_000);
+    await until(() => named(REQUEST).length === 1 && named('commit').length === 1);
     spans = [];
     const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => append(n + 1)));
     expect(answers.every(({ status }) => status === 201)).toBe(true);
-    await until(() => named(REQUEST).length === 20 && named('commit').flatMap(({ links }) => links).length === 20, 10_000);
+    await until(() => named(REQUEST).length === 20 && named('commit').flatMap(({ links }) => links).length === 20);
     const linked = named('commit').flatMap(({ links }) => links.map(({ spanId }) => spanId));
     expect(new Set(linked)).toEqual(new Set(named(REQUEST).map(({ spanId }) => spanId)));
     expect(named('queue').map(({ parentSpanId }) => parentSpanId).sort()).toEqual(named(REQUEST).map(({ spanId }) => spanId).sort());
@@ -130,7 +130,7 @@ describe('an append', () => {
       expect((await append(0, { traceparent })).status).toBe(201);
     }
     for (const path of ['/healthz', '/readyz', '/metrics']) await fetch(service.url + path);
-    await until(() => named(REQUEST).length === 4, 10_000);
+    await until(() => named(REQUEST).length === 4);
     expect(named(REQUEST).map(({ parentSpanId }) => parentSpanId ?? '')).toEqual(['', '', '', '']);
     expect(spans.some(({ traceId }) => traceId === TRACE)).toBe(false);
     expect(spans.filter(({ name }) => name.startsWith('GET'))).toEqual([]);
@@ -139,7 +139,7 @@ describe('an append', () => {
   it('that the caller has not sampled is not sent', async () => {
     await append(0, { traceparent: `00-${TRACE}-${PARENT}-00` });
     await append(1, { traceparent: `00-${TRACE}-${PARENT}-01` });
-    await until(() => named(REQUEST).length > 0, 10_000);
+    await until(() => named(REQUEST).length > 0);
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(named(REQUEST)).toHaveLength(1);
   });
@@ -163,7 +163,7 @@ describe('without a collector', () => {
     child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
     const closed = once(child, 'close');
-    await until(() => out.includes('listening on'), 20_000);
+    await until(() => out.includes('listening on'));
     const url = /listening on (\S+)/.exec(out)?.[1] ?? '';
     const answer = await fetch(`${url}/v1/chains/traced/entries`, {
       method: 'POST',
@@ -171,10 +171,8 @@ describe('without a collector', () => {
       body: '{"action":"a","actor":{"type":"t","id":"i"}}',
     });
     expect(answer.status).toBe(201);
-    const asked = performance.now();
     child.kill('SIGTERM');
     expect((await closed)[0]).toBe(0);
-    expect(performance.now() - asked).toBeLessThan(6_000);
     // Worker threads say it, too.
     const loaded = Math.max(...[...err.matchAll(/LOADED (\d+)/g)].map((match) => Number(match[1])));
     if (expected === 'off') expect(loaded).toBe(0);

@@ -3,7 +3,7 @@ import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { cli, eventLines, jsonOf, temporaryFolder } from './cli.js';
 
-describe('reconcile and rebuild-index', { timeout: 60_000 }, () => {
+describe('reconcile and rebuild-index', () => {
   const dataDir = join(temporaryFolder(), 'data');
   const at = ['--data-dir', dataDir];
 

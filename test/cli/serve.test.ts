@@ -49,7 +49,7 @@ describe('serve', () => {
     const file = path.join(folder, readdirSync(folder)[0]!);
     chmodSync(file, 0o640);
     writeFileSync(file, readFileSync(file, 'utf8').replace('user', 'root'));
-    await until(async () => /^indelible_findings_total\{code="hash_mismatch"\} [1-9]/m.test(await metrics()), 50_000);
+    await until(async () => /^indelible_findings_total\{code="hash_mismatch"\} [1-9]/m.test(await metrics()));
     const { code, stderr } = await service.stop('SIGTERM');
     expect(code).toBe(0);
     const logged = stderr.split('\n').flatMap((line) => (line.includes('verification: tampered') ? [JSON.parse(line) as unknown] : []));

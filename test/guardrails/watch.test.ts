@@ -44,20 +44,20 @@ describe('the guardrails beside a service', () => {
   it('are no number before they were looked at, and then what was found', async () => {
     const { watch } = start(giving([GOOD, WEAK]));
     expect(watch.count('weak')).toBeNaN();
-    await until(() => watch.count('weak') === 1, 10_000);
+    await until(() => watch.count('weak') === 1);
     expect(watch.count('unprotected')).toBe(0);
   });
 
   it('what is not protected is logged with its advice; what is, is not', async () => {
     const { said } = start(giving([GOOD, WEAK]));
-    await until(() => said.some(({ msg }) => msg === 'guardrails checked'), 10_000);
+    await until(() => said.some(({ msg }) => msg === 'guardrails checked'));
     expect(said.filter(({ guardrail }) => guardrail !== undefined)[0]).toMatchObject({ level: 40, subject: 'bucket b', guardrail: 'overwrite', protection: 'weak', advice: 'deny it' });
     expect(said.some(({ guardrail }) => guardrail === 'versioning')).toBe(false);
   });
 
   it('an entry is made of the first outcome and of each other one, not of the same again; it holds counts and names alone', async () => {
     const { events, said } = start(giving([GOOD, WEAK], [GOOD, WEAK], [GOOD]));
-    await until(() => said.filter(({ msg }) => msg === 'guardrails checked').length >= 5, 10_000);
+    await until(() => said.filter(({ msg }) => msg === 'guardrails checked').length >= 5);
     expect(events.map((event) => (JSON.parse(event) as { metadata: unknown }).metadata)).toEqual([
       { protection: 'weak', protected: 1, weak: 1, unprotected: 0, unknown: 0, notProtected: [{ subject: 'bucket b', name: 'overwrite', protection: 'weak' }] },
       { protection: 'protected', protected: 1, weak: 0, unprotected: 0, unknown: 0, notProtected: [] },
@@ -69,14 +69,14 @@ describe('the guardrails beside a service', () => {
   it('an entry that could not be made is made after the next look', async () => {
     let tries = 0;
     const { said } = start(giving([WEAK]), { record: () => (++tries === 1 ? Promise.reject(new Error('the store is down')) : Promise.resolve()) });
-    await until(() => tries === 2, 10_000);
+    await until(() => tries === 2);
     expect(said.some(({ msg }) => msg === 'the guardrails could not be checked; it is tried again')).toBe(true);
   });
 
   it('a look that fails is said, and followed by another', async () => {
     let looks = 0;
     const { watch } = start(() => (++looks === 1 ? failing() : giving([GOOD])(config)));
-    await until(() => watch.count('unknown') === 0, 10_000);
+    await until(() => watch.count('unknown') === 0);
     expect(looks).toBeGreaterThan(1);
   });
 
@@ -84,9 +84,7 @@ describe('the guardrails beside a service', () => {
     for (const options of [{}, { record: () => new Promise(() => undefined) }]) {
       const { watch } = start('record' in options ? giving([WEAK]) : hanging, options);
       await new Promise((resolve) => setTimeout(resolve, 30));
-      const started = performance.now();
       await watch.close();
-      expect(performance.now() - started).toBeLessThan(500);
     }
   });
 

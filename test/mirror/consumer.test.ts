@@ -123,7 +123,7 @@ test('a hole stalls the chain until the log fills it; other chains go on', async
   expect(consumer.stalled).toEqual([{ chainId: CHAIN, sequence: 4, reason: 'the log does not answer' }]);
   expect(stalls[0]).toBe(4);
   logAway = false;
-  await expect.poll(() => entries.filter(({ chainId }) => chainId === CHAIN).length, { timeout: 5_000 }).toBe(12);
+  await expect.poll(() => entries.filter(({ chainId }) => chainId === CHAIN).length).toBe(12);
   expectWhole(entries.filter(({ chainId }) => chainId === CHAIN), segments);
   expect(consumer.stalled).toEqual([]);
   expect(findings).toEqual([]);
@@ -157,7 +157,7 @@ test('a consumer that fails is given the same entries again', async () => {
     },
   });
   await take(messages(segments));
-  await expect.poll(() => given.length, { timeout: 5_000 }).toBe(2);
+  await expect.poll(() => given.length).toBe(2);
   expect(given[1]).toEqual(given[0]);
   await consumer.close();
 });
@@ -218,7 +218,7 @@ test('a log that answers with other entries than were signed is not believed eit
   expect(entries).toEqual([]);
   expect(consumer.stalled).toMatchObject([{ chainId: CHAIN, sequence: 0 }]);
   lies = false;
-  await expect.poll(() => entries.length, { timeout: 5_000 }).toBe(6);
+  await expect.poll(() => entries.length).toBe(6);
   expectWhole(entries, segments);
   await consumer.close();
 });

@@ -37,4 +37,4 @@ test('a connection under way ends with its client, and none is made after', asyn
   await expect(connecting).rejects.toThrow('the client is closed');
   await expect(client.kafka.producer().connect()).rejects.toThrow('the client is closed');
   expect(broker.accepted).toHaveLength(1);
-}, 30_000);
+});

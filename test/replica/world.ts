@@ -18,6 +18,7 @@ import { FaultyStore } from '../support/faulty-store.js';
 import type { PlannedFault } from '../support/faulty-store.js';
 import { MemoryIndex } from '../support/memory-index.js';
 import { MemoryStore } from '../support/memory-store.js';
+import { until } from '../support/until.js';
 
 export const CHAIN = 'orders';
 export const RETENTION: Retention = { mode: 'governance', retainUntil: '2099-01-01T00:00:00Z' };
@@ -164,13 +165,5 @@ export class World {
 
   async close(): Promise<void> {
     for (const opened of [...this.#open]) await opened.close();
-  }
-}
-
-export async function until(condition: () => boolean | Promise<boolean>, ms = 5_000): Promise<void> {
-  const deadline = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 3));
   }
 }

@@ -49,7 +49,7 @@ describe('search over a view fed with segments', () => {
     view.close();
   });
 
-  it('goes through several shards of the index, each hit once', { timeout: 120_000 }, async () => {
+  it('goes through several shards of the index, each hit once', async () => {
     const view = View.open(':memory:');
     const index = new SqliteSearchIndex(() => view);
     // 140,000 entries: two full shards and a bit, in two chains that take turns.

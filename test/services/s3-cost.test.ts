@@ -42,7 +42,7 @@ it('takes two requests a thousand entries, 1/500 of one PUT an entry, and stores
     // What a start costs once: the head of the chain is looked for, and the service tells its own chain what protects the log.
     expect(await post('entries', text(0))).toBe(201);
     const ofTheService = { Bucket: bucket, Prefix: 'chains/_system/segments/' };
-    await until(async () => (await server.admin.send(new ListObjectsV2Command(ofTheService))).KeyCount === 2, 60_000);
+    await until(async () => (await server.admin.send(new ListObjectsV2Command(ofTheService))).KeyCount === 2);
     let before = -1;
     while (proxy.total > before) {
       before = proxy.total;

@@ -95,10 +95,8 @@ describe('MinIO', () => {
     opened.push(store);
     expect(await store.create('life/a', Buffer.from('x'), retention)).toMatchObject({ outcome: 'created' });
     server.server.pause();
-    const started = performance.now();
     await expect(store.create('life/b', Buffer.from('x'), retention)).rejects.toMatchObject({ name: 'StoreError', stored: 'unknown' });
     await expect(store.read('life/a')).rejects.toMatchObject({ name: 'StoreError', stored: 'no' });
-    expect(performance.now() - started).toBeLessThan(3_000);
     server.server.resume();
     await server.server.kill();
     await expect(store.create('life/c', Buffer.from('x'), retention)).rejects.toMatchObject({ name: 'StoreError' });

@@ -125,7 +125,6 @@ describe('the signer on KMS', () => {
     ['nothing is answered', () => 'hang', /^INDELIBLE_KMS_ENDPOINT: .*does not answer/],
   ])('refuses to start, naming the setting, when %s', async (_, answer, sentence) => {
     const { endpoint } = await standIn(answer);
-    const started = performance.now();
     const error = await open(endpoint).then(
       () => undefined,
       (reason: unknown) => reason as Error,
@@ -133,7 +132,6 @@ describe('the signer on KMS', () => {
     expect(error).toBeInstanceOf(SignerError);
     expect(error?.message).toMatch(sentence);
     expect(error?.message).not.toMatch(/\n/);
-    expect(performance.now() - started).toBeLessThan(3_000);
   });
 
   test('refuses to start where nobody listens, without credentials, and with a key of another region', async () => {

@@ -49,9 +49,7 @@ describe('a store that fails again and again', () => {
     for (const key of ['a', 'b', 'c']) expect(await create(key)).toMatchObject({ name: 'StoreError', stored: 'unknown' });
     expect(broken.writing.state).toBe('open');
     sent = [];
-    const started = performance.now();
     for (let i = 0; i < 100; i++) expect(await create(`d${i}`)).toMatchObject({ name: 'StoreError', operation: 'create', stored: 'no' });
-    expect(performance.now() - started).toBeLessThan(CALL_MS);
     expect(sent).toEqual([]);
     expect(broken.writing.refused).toBe(100);
   });
@@ -86,26 +84,25 @@ describe('a store that fails again and again', () => {
   it('reads fail at once, and begin again by themselves without any caller', async () => {
     mood.others = 'hangs';
     for (let i = 0; i < 3; i++) await read('a');
-    const started = performance.now();
-    expect(await read('a')).toMatchObject({ name: 'StoreError', operation: 'read', stored: 'no' });
-    expect(performance.now() - started).toBeLessThan(CALL_MS);
-    mood.others = 'well';
     sent = [];
-    await until(() => broken.reading.state === 'closed', 3_000);
+    expect(await read('a')).toMatchObject({ name: 'StoreError', operation: 'read', stored: 'no' });
+    expect(sent.filter((call) => call !== `read ${PROBE}`)).toEqual([]);
+    mood.others = 'well';
+    await until(() => broken.reading.state === 'closed');
     expect(sent).toEqual([`read ${PROBE}`]);
   });
 
   it('one call is let through after a second; while it fails, others are still refused', async () => {
     mood.create = 'resets';
     for (const key of ['a', 'b', 'c']) await create(key);
-    await until(() => broken.writing.state === 'half-open', 3_000);
+    await until(() => broken.writing.state === 'half-open');
     sent = [];
     const results = await Promise.all(['d', 'e', 'f'].map(create));
     expect(sent).toEqual(['create d']);
     expect(results.map((error) => (error as StoreError).stored)).toEqual(['unknown', 'no', 'no']);
     expect(broken.writing.state).toBe('open');
     mood.create = 'well';
-    await until(() => broken.writing.state === 'half-open', 3_000);
+    await until(() => broken.writing.state === 'half-open');
     expect(await create('g')).toMatchObject({ outcome: 'created' });
     expect(broken.writing.state).toBe('closed');
   });
@@ -149,13 +146,13 @@ describe('under the ledger', () => {
       mood.create = how;
       // Its outcome is unknown: refused creates that follow must not make it "certainly not stored".
       await expect(append(ledger, 'one', 'during')).rejects.toMatchObject({ code: 'store_unavailable' });
-      await until(() => broken.writing.state === 'open', 3_000);
+      await until(() => broken.writing.state === 'open');
       const refusedBefore = broken.writing.refused;
-      await until(() => broken.writing.refused > refusedBefore, 3_000);
+      await until(() => broken.writing.refused > refusedBefore);
       expect([...ledger.open()].map(({ unsettled }) => unsettled)).toEqual([true]);
       mood.create = 'well';
       // No caller: the tries of the commit are what closes the circuit.
-      await until(() => [...ledger.open()].every(({ unsettled }) => !unsettled), 10_000);
+      await until(() => [...ledger.open()].every(({ unsettled }) => !unsettled));
       expect(broken.writing.state).toBe('closed');
       const sentToKey = sent.filter((call) => call.startsWith('create chains/one/') && call.includes('00000000000000000001'));
       expect(sentToKey.length).toBeGreaterThanOrEqual(2);
@@ -164,7 +161,6 @@ describe('under the ledger', () => {
       await auditChain((key) => disk.read(key), { deployment: 'test', chainId: 'one', publicKey: PUBLIC_KEY }, receipts);
       await ledger.close(Promise.resolve());
     },
-    20_000,
   );
 
   it('the other chains are answered at once, are not unsettled, and go on with other entries when the store is back', async () => {
@@ -174,30 +170,29 @@ describe('under the ledger', () => {
     mood.create = 'hangs';
     await Promise.allSettled(['a', 'b', 'c'].map((chain) => append(ledger, chain, 'second')));
     expect(broken.writing.state).toBe('open');
-    const started = performance.now();
     await expect(append(ledger, 'd', 'given up')).rejects.toMatchObject({ code: 'store_unavailable' });
-    expect(performance.now() - started).toBeLessThan(CALL_MS);
+    expect(sent.filter((call) => /^create chains\/d\//.test(call))).toHaveLength(1);
     expect([...ledger.open()].filter(({ unsettled }) => unsettled).map(({ chainId }) => chainId)).toEqual(['a', 'b', 'c']);
     mood.create = 'well';
-    await until(() => broken.writing.state === 'closed' && [...ledger.open()].every(({ unsettled }) => !unsettled), 10_000);
+    await until(() => broken.writing.state === 'closed' && [...ledger.open()].every(({ unsettled }) => !unsettled));
     // "Certainly not stored" was true: another entry takes the place, and the given-up one is nowhere.
     const receipt = await append(ledger, 'd', 'another');
     expect(receipt.sequence).toBe(1);
     const { payloads } = await auditChain((key) => disk.read(key), { deployment: 'test', chainId: 'd', publicKey: PUBLIC_KEY }, [receipt]);
     expect(payloads).toHaveLength(2);
     await ledger.close(Promise.resolve());
-  }, 20_000);
+  });
 
   it('readers of a store that hangs are told so, soon at first and then at once', async () => {
     const ledger = openLedger(broken.store);
     await append(ledger, 'one', 'before');
     mood.others = 'hangs';
     for (let i = 0; i < 3; i++) await ledger.chain('one').catch(() => undefined);
-    const started = performance.now();
+    sent = [];
     await expect(ledger.chain('one')).rejects.toThrow(/store: read/);
-    expect(performance.now() - started).toBeLessThan(CALL_MS);
+    expect(sent.filter((call) => call !== `read ${PROBE}`)).toEqual([]);
     mood.others = 'well';
-    await until(() => broken.reading.state === 'closed', 3_000);
+    await until(() => broken.reading.state === 'closed');
     expect((await ledger.chain('one')).head.size).toBe(1);
     await ledger.close(Promise.resolve());
   });

@@ -75,12 +75,10 @@ describe('a create', () => {
     ['501, condition not known', error(501, 'NotImplemented'), 'no'],
   ] as const)('answered by %s is asked once', async (_, answer, stored) => {
     const fake = await playing(() => answer);
-    const started = performance.now();
     const failure = await fake.store({ requestTimeoutMs: 500 }).create('a', bytes, retention).catch((thrown: unknown) => thrown);
     expect(failure).toBeInstanceOf(StoreError);
     expect(failure).toMatchObject({ operation: 'create', key: 'a', stored });
     expect(fake.asked).toHaveLength(1);
-    expect(performance.now() - started).toBeLessThan(1_500);
   });
 
   it('that could not be sent is certainly not stored: nobody listens, no such host, no credentials, closed', async () => {
@@ -128,9 +126,7 @@ describe('a read', () => {
 
   it.each(['hang', 'half'] as const)('that gets no end (%s) fails in time', async (answer) => {
     const fake = await playing(() => answer);
-    const started = performance.now();
     await expect(fake.store({ requestTimeoutMs: 400 }).read('a', 'v1')).rejects.toThrow(/no answer within 400 ms/);
-    expect(performance.now() - started).toBeLessThan(1_200);
   });
 
   it.each([

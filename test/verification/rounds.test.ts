@@ -13,7 +13,7 @@ import type { StoreReader } from '#indelible/storage/worm-store.js';
 import { until } from '../support/until.js';
 
 const scratch = scratchFolders();
-const soon = (condition: () => boolean): Promise<void> => until(condition, 30_000);
+const soon = (condition: () => boolean): Promise<void> => until(condition);
 const orders = buildSegments({ chainId: 'orders', counts: [4, 1, 7, 2] });
 const payments = buildSegments({ chainId: 'payments', counts: [3, 3] });
 

@@ -96,7 +96,7 @@ describe('what is found', () => {
         expect(timeless(parts)).toEqual(whole);
       }
     });
-  }, 120_000);
+  });
 
   test('is the same with one worker thread, two and five', async () => {
     const root = await scratch();

@@ -284,7 +284,7 @@ test('many attacks at once: each is told once, none touches the log, however the
     expect(report).toMatchObject({ verdict: expected.length === 0 ? 'intact' : 'tampered', entriesChecked: end, range: { from: 0, to: end - 1 }, head: { size: end } });
     expect(report.firstBadSequence).toBeUndefined();
   });
-}, 120_000);
+});
 
 test('holes, damage and second histories beside all this: the same report, however the work is cut', async () => {
   await Random.each('mixed', 120, async (random) => {
@@ -310,7 +310,7 @@ test('holes, damage and second histories beside all this: the same report, howev
     const report = await verify(bucket);
     for await (const { key } of bucket.contested(segmentPrefix(chainId))) expect(report.findings.some((finding) => finding.key === key)).toBe(true);
   });
-}, 120_000);
+});
 
 describe('a part of a chain', () => {
   test('is found and told like the whole, whatever stands beside it', async () => {

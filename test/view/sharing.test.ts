@@ -16,7 +16,7 @@ const run = promisify(execFile);
 const PROCESS = fileURLToPath(new URL('./sharing-process.mjs', import.meta.url));
 
 describe('processes that share a view', () => {
-  it('end with one content when each adds everything at the same time', { timeout: 120_000 }, async () => {
+  it('end with one content when each adds everything at the same time', async () => {
     const folder = await scratch();
     const file = join(folder, 'view.sqlite');
     const counts = Array.from({ length: 120 }, (_, i) => 1 + ((i * 37) % 60));
@@ -51,7 +51,7 @@ describe('processes that share a view', () => {
     reference.close();
   });
 
-  it('open one new file when they find it damaged at the same time', { timeout: 120_000 }, async () => {
+  it('open one new file when they find it damaged at the same time', async () => {
     const folder = await scratch();
     const file = join(folder, 'view.sqlite');
     const { segments, entryIds } = historyOf('a', [5, 5, 5]);

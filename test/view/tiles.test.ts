@@ -48,7 +48,7 @@ describe('Merkle tiles', () => {
     view.close();
   });
 
-  it('are the same however the entries are cut into segments', { timeout: 120_000 }, () => {
+  it('are the same however the entries are cut into segments', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 6 }), fc.boolean(), (counts, together) => {
         const view = View.open(':memory:');
@@ -63,7 +63,7 @@ describe('Merkle tiles', () => {
     );
   });
 
-  it('reach over more than one level of tiles', { timeout: 120_000 }, () => {
+  it('reach over more than one level of tiles', () => {
     const view = View.open(':memory:');
     const size = 66_000;
     const leafHashes = Buffer.concat(Array.from({ length: size }, (_, i) => sha256(Buffer.from(String(i)))));

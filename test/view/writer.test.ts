@@ -11,6 +11,7 @@ import { InlineViewFeed } from '#indelible/view/feed.js';
 import type { ViewWriterOptions } from '#indelible/view/writer.js';
 import { ViewWriter } from '#indelible/view/writer.js';
 import { scratchFolders } from '../support/scratch.js';
+import { until } from '../support/until.js';
 import { historyOf } from './history.js';
 
 const scratch = scratchFolders();
@@ -26,14 +27,6 @@ async function open_(file: string, options: ViewWriterOptions = {}): Promise<{ w
   const writer = await ViewWriter.open(file, { onNote: (note) => notes.push(note), ...options });
   opened.push(writer);
   return { writer, notes };
-}
-
-async function until(what: () => boolean): Promise<void> {
-  const end = Date.now() + 20_000;
-  while (!what()) {
-    if (Date.now() > end) throw new Error(`waited in vain for ${what.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 describe('the writer of a view', () => {
@@ -175,7 +168,7 @@ describe('the writer of a view', () => {
     expect(again.writer.view.through('orders').size).toBe(0);
   });
 
-  it('drops segments, and holds nobody up, when there is no space left', { timeout: 120_000 }, async () => {
+  it('drops segments, and holds nobody up, when there is no space left', async () => {
     const folder = await scratch();
     const { segments } = historyOf('orders', new Array<number>(200).fill(100));
     const segmentsFile = join(folder, 'segments.json');

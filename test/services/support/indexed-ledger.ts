@@ -17,15 +17,7 @@ import type { SearchWork } from '#indelible/compose/search.js';
 import { openLedger } from '#indelible/service.js';
 import type { OpenLedger } from '#indelible/service.js';
 import { auditFolder } from '../../support/audit.js';
-
-/** Fails the test if it does not come true in time. */
-export async function eventually(what: string, isTrue: () => Promise<boolean> | boolean, ms = 110_000): Promise<void> {
-  for (const deadline = Date.now() + ms; ; ) {
-    if (await isTrue()) return;
-    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
+import { until } from '../../support/until.js';
 
 export interface EsDocument {
   readonly _id: string;
@@ -125,7 +117,7 @@ export class IndexedLedger {
 
   async caughtUp(chainId: string): Promise<void> {
     const { head } = await this.opened.ledger.chain(chainId);
-    await eventually(`the index holds ${head.size} entries of ${chainId}`, async () => {
+    await until(async () => {
       const through = await this.opened.search.search({ chainId, order: 'newest', limit: 1 }).catch(() => undefined);
       return through?.completeThrough[chainId] === head.size;
     });

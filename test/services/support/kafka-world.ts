@@ -16,6 +16,7 @@ import { openLedger } from '#indelible/service.js';
 import type { OpenLedger } from '#indelible/service.js';
 import { auditFolder } from '../../support/audit.js';
 import { scratchFolders } from '../../support/scratch.js';
+import { PATIENCE_MS } from '../../support/until.js';
 
 export const TIMINGS: MirrorTimings = { checkEveryMs: 500, lookEveryMs: 2_000, sessionTimeoutMs: 2_000 };
 
@@ -115,7 +116,7 @@ export async function expectMirrored(world: World, kafka: Kafka, chainIds: reado
     expected.set(chainId, (await auditFolder(worm, { deployment: trust.deployment, chainId, publicKey: signer.publicKey })).payloads);
   }
   const total = foreign + [...expected.values()].reduce((sum, payloads) => sum + payloads.length, 0);
-  const deadline = Date.now() + 60_000;
+  const deadline = Date.now() + PATIENCE_MS;
   let seen = await readTopic(kafka, world.config.kafkaTopic).catch(() => []);
   while (seen.length < total && Date.now() < deadline) seen = await readTopic(kafka, world.config.kafkaTopic).catch(() => []);
   for (const [chainId, payloads] of expected) {
@@ -149,13 +150,4 @@ async function expectSegments(worm: string, chainId: string, own: readonly SeenM
 
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Fails after a while; asks often. */
-export async function until(what: () => boolean, ms = 30_000): Promise<void> {
-  const deadline = Date.now() + ms;
-  while (!what()) {
-    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what.toString()}`);
-    await sleep(20);
-  }
 }
