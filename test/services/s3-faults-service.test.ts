@@ -29,8 +29,8 @@ interface Storm {
   readonly refusals: ReadonlyMap<string, number>;
 }
 
-/** Producers that repeat with the same id, at any replica, until they have a receipt; until so many faults were met. */
-async function storm(proxy: FaultProxy, running: readonly Running[], random: () => number, faults: number): Promise<Storm> {
+/** Producers that repeat with the same id, at any replica, until they have a receipt; until so many faults were met, and what the test is about. */
+async function storm(proxy: FaultProxy, running: readonly Running[], random: () => number, faults: number, met: () => boolean): Promise<Storm> {
   const receipts: Receipt[] = [];
   const refusals = new Map<string, number>();
   let over = false as boolean;
@@ -52,7 +52,7 @@ async function storm(proxy: FaultProxy, running: readonly Running[], random: () 
     }
   };
   const clients = Array.from({ length: 12 }, (_, number) => client(number));
-  while (proxy.faults < faults) {
+  while (proxy.faults < faults || !met()) {
     // In turns, so that circuits open and close again.
     proxy.rate = random() < 0.3 ? 0.9 : 0.4;
     await Promise.race([sleep(500 + random() * 1_500), Promise.all(clients)]);
@@ -99,7 +99,9 @@ describe('serve, through a network and a store that fail', () => {
         cpSync(join(dataDirs[0]!, 'keys'), join(dataDir, 'keys'), { recursive: true });
         running.push(await serve(dataDir, env));
       }
-      const { receipts, refusals } = await storm(proxy, running, random, FAULTS);
+      // Each kind of fault; and PUTs that come to the store when their key is settled: the condition is what keeps them out.
+      const met = (): boolean => PROXY_FAULTS.every((fault) => proxy.met.has(fault)) && (proxy.lateAnswers.get(412) ?? 0) > FAULTS / 200;
+      const { receipts, refusals } = await storm(proxy, running, random, FAULTS, met);
       for (const one of running) {
         const { code, stderr } = await one.stop('SIGTERM');
         expect({ code, stderr: stderr.split('\n').filter((line) => /security finding|chain halted/.test(line)) }).toEqual({ code: 0, stderr: [] });
@@ -113,9 +115,6 @@ describe('serve, through a network and a store that fail', () => {
       expect(receipts.length).toBeGreaterThan(FAULTS / 10);
       // More than one of them wrote: there was a race to lose.
       expect(new Set(audited.writerIds).size).toBeGreaterThan(1);
-      for (const fault of PROXY_FAULTS) expect(proxy.met.get(fault) ?? 0, fault).toBeGreaterThan(0);
-      // They came to the store when their key was settled, and the condition was what kept them out.
-      expect(proxy.lateAnswers.get(412) ?? 0).toBeGreaterThan(FAULTS / 200);
     } finally {
       await proxy.close();
       await server.dispose();
@@ -135,7 +134,7 @@ describe('serve, through a network and a store that fail', () => {
       const more = { ...SETTINGS, INDELIBLE_SINGLE_WRITER: 'true' };
       const dataDir = join(folder, 'ceph');
       const running = [await serve(dataDir, environment({ ...server, endpoint: proxy.endpoint }, 'serve-faults', more))];
-      const { receipts, refusals } = await storm(proxy, running, random, faults);
+      const { receipts, refusals } = await storm(proxy, running, random, faults, () => proxy.lateRepeats > 0);
       const { code, stderr } = await running[0]!.stop('SIGTERM');
       expect({ code, stderr: stderr.split('\n').filter((line) => /chain halted/.test(line)) }).toEqual({ code: 0, stderr: [] });
       const env = environment(server, 'serve-faults', { INDELIBLE_SINGLE_WRITER: 'true' });
@@ -146,7 +145,6 @@ describe('serve, through a network and a store that fail', () => {
       );
       expectOnePlaceEach(receipts);
       expect(receipts.length).toBeGreaterThan(faults / 10);
-      expect([...proxy.lateAnswers.values()].reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0);
       // At least one came when its key was settled: the store took it, and it is a shadow of the same bytes.
       expect(audited.repeated).toBeGreaterThan(0);
     } finally {

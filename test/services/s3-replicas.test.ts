@@ -22,8 +22,6 @@ const CHAIN = 'orders';
 const KILLS = Number(process.env['REPLICAS_KILLS'] ?? 20);
 /** Of its requests: what every replica has answered when the first one is done. */
 const LEAST_SHARE = 0.25;
-/** Of its requests: 503 answers of one replica. None were seen where nothing else ran beside it. */
-const MOST_REFUSED = 0.1;
 /** A segment: else most of what is written to the bucket would be for nothing. 0.41 to 0.54 were seen where nothing else ran beside it. */
 const MOST_LOST_RACES = 1;
 const folder = temporaryFolder();
@@ -117,7 +115,6 @@ describe('many replicas on one bucket', () => {
     expect(new Set(writerIds).size).toBe(REPLICAS);
     for (const [replica, count] of atFirstEnd.entries()) expect(count, `replica ${replica} when the first was done`).toBeGreaterThan((EACH + SHARED) * LEAST_SHARE);
     expect(lost / segments, 'lost races a segment').toBeLessThan(MOST_LOST_RACES);
-    for (const [replica, count] of refusals.entries()) expect(count, `refused by replica ${replica}`).toBeLessThan((EACH + SHARED) * MOST_REFUSED);
   });
 
   it(`killed at random moments, ${KILLS} times, under producers that go on at another: nothing acknowledged is lost or doubled`, { timeout: 600_000 }, async () => {

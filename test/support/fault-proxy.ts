@@ -56,12 +56,16 @@ export class FaultProxy {
   readonly met = new Map<ProxyFault, number>();
   /** What the store answered to PUTs that came late, by status: 412 where the key was settled before. */
   readonly lateAnswers = new Map<number, number>();
+  /** Late PUTs that the store took though it had the key: it keeps nothing out. */
+  lateRepeats = 0;
   /** Requests that were handed on, by method. */
   readonly handedOn = new Map<string, number>();
   readonly #target: { readonly host: string; readonly port: number };
   readonly #random: () => number;
   readonly #server: Server;
   readonly #late = new Set<Promise<unknown>>();
+  /** Paths of PUTs that the store has taken. */
+  readonly #stored = new Set<string>();
 
   private constructor(target: string, random: () => number) {
     const { hostname, port } = new URL(target);
@@ -145,8 +149,12 @@ export class FaultProxy {
       case 'late': {
         const delay = 5 + this.#random() * this.lateWithinMs;
         const landing = new Promise((resolve) => setTimeout(resolve, delay))
-          .then(() => this.#handOn(taken))
-          .then(({ status }) => this.lateAnswers.set(status, (this.lateAnswers.get(status) ?? 0) + 1))
+          .then(async () => {
+            const known = this.#stored.has(path);
+            const { status } = await this.#handOn(taken);
+            this.lateAnswers.set(status, (this.lateAnswers.get(status) ?? 0) + 1);
+            if (known && status === 200) this.lateRepeats += 1;
+          })
           .catch(() => undefined);
         this.#late.add(landing);
         void landing.finally(() => this.#late.delete(landing));
@@ -173,6 +181,7 @@ export class FaultProxy {
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('error', reject);
         response.on('end', () => {
+          if (method === 'PUT' && response.statusCode === 200) this.#stored.add(path);
           resolve({ status: response.statusCode ?? 500, headers: response.headers, body: Buffer.concat(chunks) });
         });
       });
