@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// Against real servers, which each test file starts and ends (scripts/services/). One file at a time: they
-// share one machine, and some measure nothing but wait for what a busy one does late.
+// Against real servers, which each test file starts and ends (scripts/services/). Two files at a time: much of what they
+// do is to wait for a server that starts, or for a fault to end.
 export default defineConfig({
   test: {
     include: ['test/services/**/*.test.ts'],
@@ -9,6 +9,6 @@ export default defineConfig({
     hookTimeout: 600_000,
     expect: { poll: { timeout: 100_000 } },
     pool: 'forks',
-    fileParallelism: false,
+    maxWorkers: 2,
   },
 });
