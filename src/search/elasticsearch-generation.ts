@@ -132,7 +132,7 @@ export class Generation {
     const all =
       query.chainId === undefined
         ? await this.progress.allProgress(this.uuid)
-        : new Map([[query.chainId, isChainId(query.chainId) ? await this.progress.progress(this.uuid, query.chainId) : { through: 0, setAside: 0 }]]);
+        : new Map([[query.chainId, isChainId(query.chainId) ? await this.progress.visibleProgress(this.uuid, query.chainId) : { through: 0, setAside: 0 }]]);
     const request = searchRequest(checked);
     const found: SearchDocument[] = [];
     let hits: readonly estypes.SearchHit[] = [];

@@ -90,8 +90,13 @@ export class IndexProgress {
     });
   }
 
-  async #read(uuid: string, chainId: string): Promise<RecordedProgress> {
-    return recorded(await orMissing(undefined, () => this.#client.get<Record<string, unknown>>({ index: this.#progress, id: progressId(uuid, chainId) })));
+  async #read(uuid: string, chainId: string, { realtime = true } = {}): Promise<RecordedProgress> {
+    return recorded(await orMissing(undefined, () => this.#client.get<Record<string, unknown>>({ index: this.#progress, id: progressId(uuid, chainId), realtime })));
+  }
+
+  /** As `allProgress` says it of the chain: of two searches the later one must not know less. */
+  async visibleProgress(uuid: string, chainId: string): Promise<ChainProgress> {
+    return (await this.#read(uuid, chainId, { realtime: false })).progress;
   }
 
   /** Of every chain. Visible to all as soon as `record` returned. */
