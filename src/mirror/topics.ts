@@ -2,8 +2,10 @@
  * The mirror's topics: created with safe settings, and checked. A setting that could lose messages is reported and
  * left alone: the topics belong to whoever runs the brokers, and the log itself does not depend on them.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs from 'kafkajs';
 import type { Admin, ITopicMetadata } from 'kafkajs';
+import { kafkaErrorType } from './kafka.js';
 import type { KafkaSettings, TopicNames } from './kafka.js';
 
 interface WantedSetting {
@@ -16,6 +18,9 @@ interface WantedSetting {
 const MIB = 1_048_576;
 /** Largest record batch the mirror sends, with room to spare below what brokers take by default (1,048,588). */
 export const MAX_BATCH_BYTES = 900_000;
+
+const KNOWN_TRIES = 12;
+const KNOWN_PAUSE_MS = 250;
 
 const unlimited = (found: string): boolean => found === '-1';
 
@@ -115,10 +120,8 @@ async function weaknesses(admin: Admin, names: TopicNames, found: ITopicMetadata
     weak.push(`topic ${topic} has ${replicas} copies of each partition, INDELIBLE_KAFKA_REPLICATION_FACTOR asks for ${settings.kafkaReplicationFactor}`);
   }
   const check = wanted(names, topic, replicas);
-  const { resources } = await admin.describeConfigs({
-    includeSynonyms: false,
-    resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: check.map(({ name }) => name) }],
-  });
+  const resource = { type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: check.map(({ name }) => name) };
+  const { resources } = await onceKnown(() => admin.describeConfigs({ includeSynonyms: false, resources: [resource] }));
   for (const { name, value, safe = (text: string) => text === value } of check) {
     const shown = resources[0]?.configEntries.find((entry) => entry.configName === name)?.configValue;
     if (shown !== undefined && safe(shown)) continue;
@@ -145,6 +148,18 @@ async function describe(admin: Admin, names: readonly string[]): Promise<Map<str
   const listed = new Set(await admin.listTopics());
   const topics = names.filter((name) => listed.has(name));
   if (topics.length === 0) return new Map();
-  const { topics: found } = await admin.fetchTopicMetadata({ topics });
+  const { topics: found } = await onceKnown(() => admin.fetchTopicMetadata({ topics }));
   return new Map(found.map((topic) => [topic.name, topic]));
+}
+
+/** A topic that was just made is listed before each broker knows it. @throws what the brokers answer, after a while also that they know no such topic */
+async function onceKnown<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (tries === KNOWN_TRIES || kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
+    }
+    await sleep(KNOWN_PAUSE_MS);
+  }
 }
