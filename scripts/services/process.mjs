@@ -24,14 +24,20 @@ export function scratchFolder(name) {
   return mkdtempSync(join(tmpdir(), `indelible-${name}-`));
 }
 
+/** @type {Set<number>} */
+const given = new Set();
+
 /**
- * A port nobody listens on now, on loopback. Not from the range out of which the system takes the ports of outgoing
- * connections: one of those could take it before the server does.
+ * A port nobody listens on now, on loopback, and that this process was not given before: a server that is stopped for a
+ * while finds its own again. Not from the range out of which the system takes the ports of outgoing connections: one of
+ * those could take it before the server does. Processes at the same time look in different places, as a rule.
  * @returns {Promise<number>}
  */
 export async function freePort() {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
+  const from = 20_000 + (process.pid % 12) * 1_000;
+  for (let attempt = 0; attempt < 500; attempt++) {
+    const port = from + Math.floor(Math.random() * 1_000);
+    if (given.has(port)) continue;
     const server = createServer();
     const free = await new Promise((resolve) => {
       server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
@@ -39,9 +45,10 @@ export async function freePort() {
     if (!free) continue;
     server.close();
     await once(server, 'close');
+    given.add(port);
     return port;
   }
-  throw new Error('no free port between 20000 and 32000');
+  throw new Error(`no free port between ${from} and ${from + 999}`);
 }
 
 /**
