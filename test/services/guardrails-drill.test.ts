@@ -98,7 +98,7 @@ describe('a drill on MinIO with Object Lock, a mirror, an index and a key in KMS
     });
     expect(told(await cli(['append', '--data-dir', data, '--chain', 'orders', '--action', 'order.place', '--actor', 'user:a'], { env }))).toMatchObject({ code: 0 });
     const before = await contentOf(onMinio.admin, log);
-    const ended = await cli(['guardrails', 'drill', '--data-dir', data, '--within', '20', '--report-dir', folder, '--record'], { env });
+    const ended = await cli(['guardrails', 'drill', '--data-dir', data, '--within', '60', '--report-dir', folder, '--record'], { env });
     const report = reportOf(folder);
     expect(open(report)).toEqual([]);
     expect(told(ended)).toEqual({ code: 0, stderr: '' });
@@ -146,7 +146,7 @@ describe('a drill on Ceph, which ignores the condition, with a bucket policy', (
     await onCeph.admin.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy: policy }));
     const folder = temporaryFolder();
     const env = drilling(onCeph, bucket, writer, { INDELIBLE_SINGLE_WRITER: 'true' });
-    const ended = await cli(['guardrails', 'drill', '--data-dir', join(folder, 'data'), '--within', '20', '--report-dir', folder, '--json'], { env });
+    const ended = await cli(['guardrails', 'drill', '--data-dir', join(folder, 'data'), '--within', '60', '--report-dir', folder, '--json'], { env });
     const report = reportOf(folder);
     expect(open(report)).toEqual([]);
     expect(told(ended)).toEqual({ code: 0, stderr: '' });
@@ -165,7 +165,7 @@ describe('the same drill on a bucket without Object Lock', () => {
   it('says so in its first line, and finds what is lost', async () => {
     const bucket = await onMinio.createBucket('audit-log-plain', { lock: false });
     const folder = temporaryFolder();
-    const ended = await cli(['guardrails', 'drill', '--data-dir', join(folder, 'data'), '--within', '5', '--only', 'versions,retention', '--report-dir', folder], { env: drilling(onMinio, bucket, minioWriter) });
+    const ended = await cli(['guardrails', 'drill', '--data-dir', join(folder, 'data'), '--within', '60', '--only', 'versions,retention', '--report-dir', folder], { env: drilling(onMinio, bucket, minioWriter) });
     expect(ended.stdout.split('\n')[0]).toMatch(/^NO LOCK: bucket audit-log-plain\S* has no Object Lock/);
     expect(readFileSync(join(folder, 'drill.json'), 'utf8').split('\n')[0]).toContain('NO LOCK: ');
     const report = reportOf(folder);

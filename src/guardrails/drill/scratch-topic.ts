@@ -121,8 +121,12 @@ export class ScratchTopic {
   extents(): Promise<readonly Extent[] | undefined> {
     return this.#asAdmin(async (admin) => {
       if (!(await admin.listTopics()).includes(this.name)) return undefined;
-      const offsets = await admin.fetchTopicOffsets(this.name);
-      return offsets.map(({ partition, low, high }) => ({ partition, low: Number(low), high: Number(high) }));
+      const offsets = await admin.fetchTopicOffsets(this.name).catch((error: unknown) => {
+        // Listed for a moment longer than it is there.
+        if (kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
+        return undefined;
+      });
+      return offsets?.map(({ partition, low, high }) => ({ partition, low: Number(low), high: Number(high) }));
     });
   }
 
