@@ -3,9 +3,11 @@ export const PATIENCE_MS = 100_000;
 
 /** Waits until something is so. @throws Error with the condition, if it does not become so */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
+  const started = performance.now();
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`not so within ${PATIENCE_MS} ms: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    const waited = performance.now() - started;
+    if (waited > PATIENCE_MS) throw new Error(`not so within ${PATIENCE_MS} ms: ${condition.toString()}`);
+    // Less often when it takes long: what is asked has something else to do.
+    await new Promise((resolve) => setTimeout(resolve, Math.min(50, 5 + waited / 20)));
   }
 }
