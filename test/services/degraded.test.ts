@@ -2,36 +2,25 @@
  * A real MinIO that hangs, dies and comes back under a ledger with its circuit breakers. At stake: producers that wait
  * instead of being told, a replica that says "ready" and is not, and one that needs an operator to recover.
  */
-import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { PublicKey } from '#indelible/core/note.js';
 import { receiptOf } from '#indelible/core/receipt.js';
 import type { Receipt } from '#indelible/core/receipt.js';
 import { LedgerError } from '#indelible/ledger/errors.js';
 import { systemHost } from '#indelible/ledger/host.js';
-import { Ledger } from '#indelible/ledger/ledger.js';
-import { ChainTrust } from '#indelible/ledger/trust.js';
+import type { Ledger } from '#indelible/ledger/ledger.js';
 import { ReadinessBoard, storeCheck } from '#indelible/readiness.js';
-import type { Signer } from '#indelible/signing/signer.js';
 import { boundCalls } from '#indelible/storage/bounded.js';
 import { breakCalls } from '#indelible/storage/breaker.js';
 import type { BrokenStore } from '#indelible/storage/breaker.js';
 import { S3Store } from '#indelible/storage/s3/store.js';
 import * as minio from '../../scripts/services/minio.mjs';
 import { auditChain } from '../support/audit.js';
-import { MemoryIndex } from '../support/memory-index.js';
+import { DEPLOYMENT, openMemoryLedger, PUBLIC_KEY } from '../support/memory-ledger.js';
 import { until } from '../support/until.js';
 
 const CALL_MS = 1_000;
 const ANSWER_MS = 2_000;
 const CHAINS = ['a', 'b', 'c', 'd'];
-const PRIVATE_KEY = createPrivateKey({
-  key: Buffer.from('302e020100300506032b6570042204209d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex'),
-  format: 'der',
-  type: 'pkcs8',
-});
-const PUBLIC_KEY: PublicKey = { algorithm: 'ed25519', spki: createPublicKey(PRIVATE_KEY).export({ format: 'der', type: 'spki' }) };
-const SIGNER: Signer = { kind: 'local', publicKey: PUBLIC_KEY, sign: (message) => Promise.resolve(sign(null, message, PRIVATE_KEY)) };
 const retention = { mode: 'governance', retainUntil: new Date(Date.now() + 86_400_000).toISOString() } as const;
 
 let server: Awaited<ReturnType<typeof minio.start>>;
@@ -48,19 +37,7 @@ beforeAll(async () => {
   store = new S3Store({ bucket, region: 'us-east-1', endpoint, forcePathStyle: true, credentials, requestTimeoutMs: CALL_MS });
   await store.create('deployment.json', Buffer.from('{}'), retention);
   broken = breakCalls(boundCalls(store, (ms, callback) => systemHost.after(ms, callback), CALL_MS), 'deployment.json');
-  ledger = new Ledger({
-    store: broken.store,
-    signer: SIGNER,
-    trust: new ChainTrust('test', [PUBLIC_KEY]),
-    index: new MemoryIndex(),
-    host: systemHost,
-    writerId: 'writer',
-    limits: { maxQueuedEntries: 100, maxQueuedBytes: 1_000_000, answerWithinMs: ANSWER_MS, callTimeoutMs: CALL_MS },
-    retention: () => retention,
-    onCommitted: () => undefined,
-    onFinding: () => undefined,
-    onTrouble: () => undefined,
-  });
+  ledger = openMemoryLedger(broken.store, 'writer', { answerWithinMs: ANSWER_MS, callTimeoutMs: CALL_MS });
   board = new ReadinessBoard();
   board.add('store', storeCheck(broken, ledger), true);
 });
@@ -120,7 +97,7 @@ describe('an S3 that', () => {
       await until(async () => (await board.check()).checks[0]?.status === 'ok');
 
       for (const chain of CHAINS) {
-        const { payloads } = await auditChain((key) => store.read(key), { deployment: 'test', chainId: chain, publicKey: PUBLIC_KEY }, receipts.get(chain));
+        const { payloads } = await auditChain((key) => store.read(key), { deployment: DEPLOYMENT, chainId: chain, publicKey: PUBLIC_KEY }, receipts.get(chain));
         const ids = payloads.map((payload) => (JSON.parse(payload) as { entryId: string }).entryId);
         expect(new Set(ids).size).toBe(ids.length);
         expect(ids.filter((entryId) => entryId === id)).toHaveLength(1);

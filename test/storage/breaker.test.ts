@@ -2,22 +2,18 @@
  * The circuit breakers round the store. At stake: a refused call that is taken for a stored one or the other way round
  * (an entry lost or twice), callers who each wait for a time-out of a dead store, and a store that is back and not used.
  */
-import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { PublicKey } from '#indelible/core/note.js';
 import { receiptOf } from '#indelible/core/receipt.js';
 import type { Receipt } from '#indelible/core/receipt.js';
 import { systemHost } from '#indelible/ledger/host.js';
-import { Ledger } from '#indelible/ledger/ledger.js';
-import { ChainTrust } from '#indelible/ledger/trust.js';
-import type { Signer } from '#indelible/signing/signer.js';
+import type { Ledger } from '#indelible/ledger/ledger.js';
 import { breakCalls } from '#indelible/storage/breaker.js';
 import type { BrokenStore } from '#indelible/storage/breaker.js';
 import { boundCalls } from '#indelible/storage/bounded.js';
 import type { CreateOutcome, StoreError, StorePromise, WormStore } from '#indelible/storage/worm-store.js';
 import { aroundCalls } from '#indelible/storage/around.js';
 import { auditChain } from '../support/audit.js';
-import { MemoryIndex } from '../support/memory-index.js';
+import { DEPLOYMENT, openMemoryLedger, PUBLIC_KEY } from '../support/memory-ledger.js';
 import { MemoryStore } from '../support/memory-store.js';
 import { moodyStore } from '../support/moody-store.js';
 import type { Moods } from '../support/moody-store.js';
@@ -108,29 +104,7 @@ describe('a store that fails again and again', () => {
   });
 });
 
-const PRIVATE_KEY = createPrivateKey({
-  key: Buffer.from('302e020100300506032b6570042204209d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex'),
-  format: 'der',
-  type: 'pkcs8',
-});
-const PUBLIC_KEY: PublicKey = { algorithm: 'ed25519', spki: createPublicKey(PRIVATE_KEY).export({ format: 'der', type: 'spki' }) };
-const SIGNER: Signer = { kind: 'local', publicKey: PUBLIC_KEY, sign: (message) => Promise.resolve(sign(null, message, PRIVATE_KEY)) };
-
-function openLedger(store: WormStore): Ledger {
-  return new Ledger({
-    store,
-    signer: SIGNER,
-    trust: new ChainTrust('test', [PUBLIC_KEY]),
-    index: new MemoryIndex(),
-    host: systemHost,
-    writerId: 'writer',
-    limits: { maxQueuedEntries: 100, maxQueuedBytes: 1_000_000, answerWithinMs: 200, callTimeoutMs: CALL_MS },
-    retention: () => RETENTION,
-    onCommitted: () => undefined,
-    onTrouble: () => undefined,
-    onFinding: () => undefined,
-  });
-}
+const openLedger = (store: WormStore): Ledger => openMemoryLedger(store, 'writer', { answerWithinMs: 200, callTimeoutMs: CALL_MS });
 
 async function append(ledger: Ledger, chainId: string, entryId: string): Promise<Receipt> {
   const [entry] = await ledger.append(chainId, [{ entryId, event: `{"action":"a","actor":{"id":"${entryId}","type":"t"}}` }]);
@@ -158,7 +132,7 @@ describe('under the ledger', () => {
       expect(sentToKey.length).toBeGreaterThanOrEqual(2);
       receipts.push(await append(ledger, 'one', 'during'), await append(ledger, 'one', 'after'));
       expect(receipts.map(({ sequence }) => sequence)).toEqual([0, 1, 2]);
-      await auditChain((key) => disk.read(key), { deployment: 'test', chainId: 'one', publicKey: PUBLIC_KEY }, receipts);
+      await auditChain((key) => disk.read(key), { deployment: DEPLOYMENT, chainId: 'one', publicKey: PUBLIC_KEY }, receipts);
       await ledger.close(Promise.resolve());
     },
   );
@@ -178,7 +152,7 @@ describe('under the ledger', () => {
     // "Certainly not stored" was true: another entry takes the place, and the given-up one is nowhere.
     const receipt = await append(ledger, 'd', 'another');
     expect(receipt.sequence).toBe(1);
-    const { payloads } = await auditChain((key) => disk.read(key), { deployment: 'test', chainId: 'd', publicKey: PUBLIC_KEY }, [receipt]);
+    const { payloads } = await auditChain((key) => disk.read(key), { deployment: DEPLOYMENT, chainId: 'd', publicKey: PUBLIC_KEY }, [receipt]);
     expect(payloads).toHaveLength(2);
     await ledger.close(Promise.resolve());
   });

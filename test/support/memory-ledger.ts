@@ -1,4 +1,4 @@
-/** One process's ledger on a store in memory; all of them sign with one key. */
+/** One process's ledger with its index in memory, on the store that the test gives it; all of them sign with one key. */
 import { generateKeyPairSync, sign } from 'node:crypto';
 import type { PublicKey } from '#indelible/core/note.js';
 import { systemHost } from '#indelible/ledger/host.js';
