@@ -7,7 +7,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // Against real servers: vitest.services.config.ts.
     exclude: ['test/services/**'],
-    testTimeout: 120_000,
+    testTimeout: 300_000,
     hookTimeout: 120_000,
     expect: { poll: { timeout: 100_000 } },
     pool: 'forks',

@@ -9,6 +9,8 @@ import { SelfTestFailed } from '#indelible/storage/self-test.js';
 import { FilesystemStore } from '#indelible/storage/filesystem/store.js';
 import { buildSegments } from '../support/chain-builder.js';
 import type { Fault, Operation } from '../support/faulty-store.js';
+import { moodyStore } from '../support/moody-store.js';
+import type { Moods } from '../support/moody-store.js';
 import { scratchFolders } from '../support/scratch.js';
 import { VersionedStore } from '../support/versioned-store.js';
 import { until } from '../support/until.js';
@@ -156,12 +158,14 @@ describe('a second store that is down, slow or full', () => {
   const faults: readonly Fault[] = ['not-stored', 'disk-full', 'unknown-not-stored', 'unknown-stored', 'hang', 'hang-stored', 'late'];
 
   it('never touches appends; the lag is told, and is made up for by itself', async () => {
-    const opened = world.open({ plan: (['create', 'versions'] as const).flatMap((operation) => Array.from({ length: 3 }, (_, i) => ({ operation, call: i + 1, fault: 'not-stored' as const }))) });
+    const moods: Moods = { create: 'refuses', others: 'refuses' };
+    const opened = world.open({ inner: moodyStore(world.second, moods) });
     await world.appendSegments(opened.ledger, 10);
     expect(world.receipts.length).toBeGreaterThan(0);
     await until(() => opened.replica.check().status === 'degraded');
     expect(opened.replica.lag).toBe(world.size());
     expect(opened.replica.check().detail).toContain(`${world.size()} entries`);
+    Object.assign(moods, { create: 'well', others: 'well' });
     await until(() => opened.replica.replicatedThrough(CHAIN) === world.size());
     await world.bothEqual();
     await until(() => opened.replica.check().status === 'ok');

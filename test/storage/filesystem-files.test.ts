@@ -138,14 +138,15 @@ describe('open', () => {
     await writeFile(old!, 'x', { mode: 0o444 });
     await writeFile(young!, 'x');
     await mkdir(join(scratch!, 'a'), { recursive: true });
+    const [first, last] = [(await stat(old!)).ctimeMs, (await stat(scratch!)).ctimeMs];
     // The change time can't be put back, so the clock is put forward: a file system that is two hours ahead.
     await (await FilesystemStore.open(root)).close();
     expect(await readdir(join(root, '.tmp'))).toEqual(['old', 'old-scratch', 'young']);
     const { removeDebris } = await import('#indelible/storage/filesystem/open.js');
-    await removeDebris(join(root, '.tmp'), Date.now() + 3_599_000);
+    await removeDebris(join(root, '.tmp'), first + 3_599_000);
     expect(await readdir(join(root, '.tmp'))).toEqual(['old', 'old-scratch', 'young']);
-    await utimes(young!, new Date(), new Date(Date.now() + 600_000));
-    await removeDebris(join(root, '.tmp'), Date.now() + 3_700_000);
+    await utimes(young!, new Date(), new Date(last + 600_000));
+    await removeDebris(join(root, '.tmp'), last + 3_700_000);
     expect(await readdir(join(root, '.tmp'))).toEqual(['young']);
   });
 

@@ -40,7 +40,7 @@ async function opening(play: (asked: Asked) => Answer | undefined, options: { re
 
 async function openingAt(endpoint: string, options: { readonly kmsKeyId?: string; readonly requestTimeoutMs?: number } = {}): Promise<string> {
   try {
-    const { store } = await openS3Store({ bucket: 'bucket', region: 'eu-west-1', endpoint, forcePathStyle: true, credentials: CREDENTIALS, requestTimeoutMs: 1_000, ...options }, retention);
+    const { store } = await openS3Store({ bucket: 'bucket', region: 'eu-west-1', endpoint, forcePathStyle: true, credentials: CREDENTIALS, requestTimeoutMs: 60_000, ...options }, retention);
     await store.close();
     return 'opened';
   } catch (thrown) {
@@ -54,7 +54,7 @@ const isPut = ({ method }: Asked): boolean => method === 'PUT';
 describe('a start on S3', () => {
   it('opens a bucket that is as it should be, and says how long trials are kept', async () => {
     server = await fakeS3(bucket(() => undefined));
-    const { store, trialRetention } = await openS3Store({ bucket: 'bucket', region: 'us-east-1', endpoint: server.endpoint, forcePathStyle: true, credentials: CREDENTIALS, requestTimeoutMs: 1_000 }, retention);
+    const { store, trialRetention } = await openS3Store({ bucket: 'bucket', region: 'us-east-1', endpoint: server.endpoint, forcePathStyle: true, credentials: CREDENTIALS, requestTimeoutMs: 60_000 }, retention);
     await store.close();
     expect(trialRetention.mode).toBe('governance');
     expect(Date.parse(trialRetention.retainUntil) - Date.now()).toBeLessThan(70_000);
@@ -101,7 +101,7 @@ describe('a start on S3', () => {
 
   it('takes the configured retention for its trials where the bucket allows no shorter one', async () => {
     server = await fakeS3(bucket((asked) => (isPut(asked) && !String(asked.headers['x-amz-object-lock-retain-until-date']).startsWith('2099') ? error(403, 'AccessDenied') : undefined)));
-    const { store, trialRetention } = await openS3Store({ bucket: 'bucket', region: 'us-east-1', endpoint: server.endpoint, forcePathStyle: true, credentials: CREDENTIALS, requestTimeoutMs: 1_000 }, retention);
+    const { store, trialRetention } = await openS3Store({ bucket: 'bucket', region: 'us-east-1', endpoint: server.endpoint, forcePathStyle: true, credentials: CREDENTIALS, requestTimeoutMs: 60_000 }, retention);
     await store.close();
     expect(trialRetention).toEqual(retention);
   });
@@ -121,7 +121,7 @@ describe('a start on S3', () => {
   it('for reading asks one thing, and writes nothing', async () => {
     server = await fakeS3(() => error(404, 'NoSuchBucket'));
     // The address of the SDK's environment, as a command has it.
-    const settings = { bucket: 'bucket', region: 'us-east-1', endpoint: server.endpoint, forcePathStyle: true, requestTimeoutMs: 1_000 };
+    const settings = { bucket: 'bucket', region: 'us-east-1', endpoint: server.endpoint, forcePathStyle: true, requestTimeoutMs: 60_000 };
     process.env['AWS_ACCESS_KEY_ID'] = 'id';
     process.env['AWS_SECRET_ACCESS_KEY'] = 'secret';
     try {

@@ -75,7 +75,7 @@ describe('a create', () => {
     ['501, condition not known', error(501, 'NotImplemented'), 'no'],
   ] as const)('answered by %s is asked once', async (_, answer, stored) => {
     const fake = await playing(() => answer);
-    const failure = await fake.store({ requestTimeoutMs: 500 }).create('a', bytes, retention).catch((thrown: unknown) => thrown);
+    const failure = await fake.store().create('a', bytes, retention).catch((thrown: unknown) => thrown);
     expect(failure).toBeInstanceOf(StoreError);
     expect(failure).toMatchObject({ operation: 'create', key: 'a', stored });
     expect(fake.asked).toHaveLength(1);

@@ -57,7 +57,7 @@ export async function fakeS3(play: (asked: Asked, count: number) => Answer, tls?
     endpoint,
     asked,
     store(options = {}) {
-      const store = new S3Store({ bucket: 'bucket', region: 'us-east-1', endpoint, forcePathStyle: true, credentials: CREDENTIALS, requestTimeoutMs: 2_000, ...options });
+      const store = new S3Store({ bucket: 'bucket', region: 'us-east-1', endpoint, forcePathStyle: true, credentials: CREDENTIALS, requestTimeoutMs: 60_000, ...options });
       opened.push(store);
       return store;
     },

@@ -7,7 +7,7 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
   while (!(await condition())) {
     const waited = performance.now() - started;
     if (waited > PATIENCE_MS) throw new Error(`not so within ${PATIENCE_MS} ms: ${condition.toString()}`);
-    // Less often when it takes long: what is asked has something else to do.
-    await new Promise((resolve) => setTimeout(resolve, Math.min(50, 5 + waited / 20)));
+    // Less often when it takes very long: what is asked has something else to do.
+    await new Promise((resolve) => setTimeout(resolve, waited < 5_000 ? 5 : 50));
   }
 }

@@ -78,8 +78,12 @@ describe('verification in rounds', () => {
     await soon(() => reports.length >= 2);
     tamper(orders[0]!.key, changed(orders[0]!));
     await soon(() => broken.length > 0);
-    expect(broken[0]).toMatchObject({ chainId: 'orders', verdict: 'tampered', firstBadSequence: 0 });
-    expect(reports.filter(({ chainId }) => chainId === 'orders').length).toBeLessThanOrEqual(24);
+    const found = broken[0]!;
+    expect(found).toMatchObject({ chainId: 'orders', verdict: 'tampered', firstBadSequence: 0 });
+    // The rounds go on while this test looks: what counts is how many there had been when it was found.
+    const rounds = reports.slice(0, reports.indexOf(found) + 1).filter(({ chainId }) => chainId === 'orders').length;
+    expect(rounds).toBeGreaterThan(0);
+    expect(rounds).toBeLessThanOrEqual(24);
   });
 
   it('finds a chain that is gone altogether, and one that was cut, by the mark it left', async () => {
