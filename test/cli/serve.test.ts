@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cli, ended, eventLines, jsonOf, start, temporaryFolder } from './cli.js';
@@ -47,8 +47,9 @@ describe('serve', () => {
     expect(jsonOf(await cli(['append', '--chain', 'a', '--action', 'x', '--actor', 'user:y', '--json'], { env }))).toMatchObject({ appended: 1 });
     const folder = path.join(data, 'worm/chains/a/segments');
     const file = path.join(folder, readdirSync(folder)[0]!);
-    chmodSync(file, 0o640);
-    writeFileSync(file, readFileSync(file, 'utf8').replace('user', 'root'));
+    // In one step: the service may look at any moment.
+    writeFileSync(`${data}/changed`, readFileSync(file, 'utf8').replace('user', 'root'));
+    renameSync(`${data}/changed`, file);
     await until(async () => /^indelible_findings_total\{code="hash_mismatch"\} [1-9]/m.test(await metrics()));
     const { code, stderr } = await service.stop('SIGTERM');
     expect(code).toBe(0);

@@ -303,16 +303,23 @@ const TAKEN: Row[] = [
 const TABLE = [...NOT_JSON, ...NOT_UTF8, ...NOT_EXACT, ...NO_EVENT, ...SIZES, ...TYPES, ...FRAMING, ...ADDRESSES, ...TOKENS, ...SLOW, ...TAKEN];
 
 let server: TestServer;
+/** Gives requests little time; the other gives them what is usual, so that none is cut off because this machine is slow. */
+let impatient: TestServer;
 const seen: RawAnswer[] = [];
 const mustBeStored: string[] = [];
 beforeAll(async () => {
-  server = await TestServer.start({ limits: { requestTimeoutMs: 1_000, headersTimeoutMs: 1_000, timeoutCheckMs: 50 } });
+  server = await TestServer.start();
+  impatient = await TestServer.start({ limits: { requestTimeoutMs: 1_000, headersTimeoutMs: 1_000, timeoutCheckMs: 50 } });
 });
-afterAll(() => server.close());
+afterAll(async () => {
+  await impatient.close();
+  await server.close();
+});
 
 describe(`the table of ${TABLE.length} hostile requests`, () => {
-  it.each(TABLE)('$name', async ({ pieces, expected, members, answers: count = 1, nothingBehind = false }) => {
-    const answers = await raw(server.port, pieces, count);
+  it.each(TABLE)('$name', async (row) => {
+    const { pieces, expected, members, answers: count = 1, nothingBehind = false } = row;
+    const answers = await raw((SLOW.includes(row) ? impatient : server).port, pieces, count);
     seen.push(...answers);
     if (nothingBehind) expect(answers.slice(1).filter(({ code }) => code !== 'http_malformed')).toEqual([]);
     if (typeof expected === 'string') {
@@ -363,7 +370,7 @@ describe('after all of it', () => {
   it('no 500 was ever sent, and none is in the log', () => {
     expect(seen.length).toBeGreaterThan(TABLE.length);
     expect(seen.filter(({ status }) => status >= 500)).toEqual([]);
-    expect(server.logged.filter(({ level }) => Number(level) >= 50)).toEqual([]);
+    for (const { logged } of [server, impatient]) expect(logged.filter(({ level }) => Number(level) >= 50)).toEqual([]);
   });
 
   it('the service is well', async () => {
@@ -379,5 +386,6 @@ describe('after all of it', () => {
     expect((json['chains'] as { chainId: string }[]).map(({ chainId }) => chainId).filter((id) => !id.startsWith('r'))).toEqual([HOSTILE_CHAIN, 'well']);
     const chain = await server.send('GET', `/v1/chains/${HOSTILE_CHAIN}/verify`);
     expect(chain.json).toMatchObject({ verdict: 'intact', entriesChecked: mustBeStored.length });
+    expect((await impatient.send('GET', '/v1/chains')).json).toMatchObject({ chains: [] });
   });
 });

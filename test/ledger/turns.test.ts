@@ -9,7 +9,7 @@ import { DEPLOYMENT, openMemoryLedger, PUBLIC_KEY, storeWith } from '../support/
 import { MemoryStore } from '../support/memory-store.js';
 
 const CHAIN = 'orders';
-const ANSWER_MS = 400;
+const ANSWER_MS = 2_000;
 
 let disk: MemoryStore;
 /** Calls of the slower one that came to the store. */
@@ -19,7 +19,7 @@ let slower: Ledger;
 /** The other one is first each time. */
 let always: boolean;
 
-const open = (store: WormStore, writerId: string, host = systemHost): Ledger => openMemoryLedger(store, writerId, { answerWithinMs: ANSWER_MS, callTimeoutMs: 200 }, host);
+const open = (store: WormStore, writerId: string, host = systemHost): Ledger => openMemoryLedger(store, writerId, { answerWithinMs: ANSWER_MS, callTimeoutMs: 1_500 }, host);
 
 const append = (ledger: Ledger, entryId: string): Promise<unknown> => ledger.append(CHAIN, [{ entryId, event: `{"action":"a","actor":{"id":"${entryId}","type":"t"}}` }]);
 

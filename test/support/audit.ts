@@ -70,8 +70,13 @@ export async function auditFolder(
   chain: { readonly deployment: string; readonly chainId: string; readonly publicKey: PublicKey },
   receipts: readonly Receipt[] = [],
 ): Promise<AuditedChain> {
-  const audited = await auditChain(folderObjects(worm), chain, receipts);
-  const files = await readdir(join(worm, segmentPrefix(chain.chainId))).catch(() => []);
-  if (files.length !== audited.segments) throw new Error(`${files.length - audited.segments} files do not belong to the chain: a fork or a hole`);
+  const prefix = segmentPrefix(chain.chainId);
+  // Listed before it is read: what is appended meanwhile is then read too, and not taken for a stray.
+  const listed = await readdir(join(worm, prefix)).catch(() => []);
+  const read = new Set<string>();
+  const objects = folderObjects(worm);
+  const audited = await auditChain((key) => (read.add(key), objects(key)), chain, receipts);
+  const strays = listed.filter((name) => !read.has(`${prefix}${name}`));
+  if (strays.length > 0) throw new Error(`${strays.length} files do not belong to the chain: a fork or a hole`);
   return audited;
 }
