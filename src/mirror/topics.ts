@@ -77,7 +77,8 @@ export async function ensureTopics(admin: Admin, names: TopicNames, settings: Ka
   if (missing.length > 0) {
     const { kafkaReplicationFactor: replicationFactor } = settings;
     await admin.createTopics({
-      waitForLeaders: true,
+      // The library gives up where a broker does not know the topic yet.
+      waitForLeaders: false,
       topics: missing.map((topic) => ({
         topic,
         numPartitions: topic === names.hints ? 1 : known,
@@ -85,7 +86,8 @@ export async function ensureTopics(admin: Admin, names: TopicNames, settings: Ka
         configEntries: [...wanted(names, topic, replicationFactor), ...atCreation(names, topic)].map(({ name, value }) => ({ name, value })),
       })),
     });
-    there = await describe(admin, all);
+    // By name: brokers that do not know a topic yet do not list it either.
+    there = await metadataOf(admin, all);
   }
   const partitions = there.get(names.cursors)?.partitions.length ?? known;
   const entries = there.get(names.entries)?.partitions.length ?? 0;
@@ -147,10 +149,16 @@ export async function lookAtTopic(admin: Admin, names: TopicNames, topic: string
 async function describe(admin: Admin, names: readonly string[]): Promise<Map<string, ITopicMetadata>> {
   const listed = new Set(await admin.listTopics());
   const topics = names.filter((name) => listed.has(name));
-  if (topics.length === 0) return new Map();
+  return topics.length === 0 ? new Map() : metadataOf(admin, topics);
+}
+
+/** Of topics that are there, or were just made. @throws what the brokers answer */
+async function metadataOf(admin: Admin, topics: string[]): Promise<Map<string, ITopicMetadata>> {
   const { topics: found } = await onceKnown(() => admin.fetchTopicMetadata({ topics }));
   return new Map(found.map((topic) => [topic.name, topic]));
 }
+
+const NOT_YET = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE'];
 
 /** A topic that was just made is listed before each broker knows it. @throws what the brokers answer, after a while also that they know no such topic */
 async function onceKnown<T>(ask: () => Promise<T>): Promise<T> {
@@ -158,7 +166,7 @@ async function onceKnown<T>(ask: () => Promise<T>): Promise<T> {
     try {
       return await ask();
     } catch (error) {
-      if (tries === KNOWN_TRIES || kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
+      if (tries === KNOWN_TRIES || !NOT_YET.includes(kafkaErrorType(error) ?? '')) throw error;
     }
     await sleep(KNOWN_PAUSE_MS);
   }
