@@ -31,7 +31,7 @@ export interface DrillRun {
 }
 
 const COMPLIANCE_MS = 60_000;
-const FILL_WITHIN_MS = 60_000;
+const FILL_WITHIN_MS = 120_000;
 const FILL_POLL_MS = 300;
 
 /** @throws ScratchError and what opening a ledger throws, if there is nothing to attack; OutsideScratch for a defect of the drill itself */
