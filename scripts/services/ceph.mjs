@@ -7,19 +7,21 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { freePort, run, scratchFolder, Server } from './process.mjs';
+import { freePort, oneAtATime, run, scratchFolder, Server } from './process.mjs';
 
 const COMMANDS = ['ceph', 'ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'monmaptool'];
 
 /** From Debian's packages, where they are not there yet; that needs root. */
 export async function install() {
-  try {
-    for (const command of COMMANDS) await run('which', [command]);
-  } catch {
-    const env = { DEBIAN_FRONTEND: 'noninteractive' };
-    await run('apt-get', ['update', '-q'], { env });
-    await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'radosgw', 'ceph-mon', 'ceph-osd', 'ceph-common'], { env });
-  }
+  return oneAtATime('ceph', async () => {
+    try {
+      for (const command of COMMANDS) await run('which', [command]);
+    } catch {
+      const env = { DEBIAN_FRONTEND: 'noninteractive' };
+      await run('apt-get', ['update', '-q'], { env });
+      await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'radosgw', 'ceph-mon', 'ceph-osd', 'ceph-common'], { env });
+    }
+  });
 }
 
 export async function start() {

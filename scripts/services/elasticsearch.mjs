@@ -133,7 +133,6 @@ export async function start(options = {}) {
     folder,
     ...(uid !== undefined && { uid }),
     ready: async () => (await fetch(`${endpoint}/_cluster/health?wait_for_status=yellow&timeout=1s`, { signal: AbortSignal.timeout(2_000) })).ok,
-    readyMs: 60_000,
   });
   await server.start();
   return clientOf(endpoint, server);

@@ -4,16 +4,18 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { cacheFolder, freePort, notOurs, run, scratchFolder, Server } from './process.mjs';
+import { cacheFolder, freePort, notOurs, oneAtATime, run, scratchFolder, Server } from './process.mjs';
 
 const VERSION = 'latest';
 
 /** Builds it from source where it is not there yet (some minutes). @returns {Promise<string>} its path */
 export async function install() {
-  const folder = await cacheFolder(`minio-${VERSION}`);
-  const binary = join(folder, 'minio');
-  if (!existsSync(binary)) await run('go', ['install', `github.com/minio/minio@${VERSION}`], { env: { GOBIN: folder, CGO_ENABLED: '0' } });
-  return binary;
+  return oneAtATime('minio', async () => {
+    const folder = await cacheFolder(`minio-${VERSION}`);
+    const binary = join(folder, 'minio');
+    if (!existsSync(binary)) await run('go', ['install', `github.com/minio/minio@${VERSION}`], { env: { GOBIN: folder, CGO_ENABLED: '0' } });
+    return binary;
+  });
 }
 
 /**

@@ -7,19 +7,21 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
-import { cacheFolder, freePort, notOurs, run, runningServer, scratchFolder, Server } from './process.mjs';
+import { cacheFolder, freePort, notOurs, oneAtATime, run, runningServer, scratchFolder, Server } from './process.mjs';
 
 const VERSION = '5';
 
 /** Installs it where it is not there yet, in a Python environment of its own. @returns {Promise<string>} its path */
 export async function install() {
-  const folder = await cacheFolder(`moto-${VERSION}`);
-  const command = join(folder, 'bin/moto_server');
-  if (!existsSync(command)) {
-    await run('python3', ['-m', 'venv', folder]);
-    await run(join(folder, 'bin/pip'), ['install', '--quiet', `moto[server,kms]==${VERSION}.*`, 'setuptools<80']);
-  }
-  return command;
+  return oneAtATime('moto', async () => {
+    const folder = await cacheFolder(`moto-${VERSION}`);
+    const command = join(folder, 'bin/moto_server');
+    if (!existsSync(command)) {
+      await run('python3', ['-m', 'venv', folder]);
+      await run(join(folder, 'bin/pip'), ['install', '--quiet', `moto[server,kms]==${VERSION}.*`, 'setuptools<80']);
+    }
+    return command;
+  });
 }
 
 const CREDENTIALS = { accessKeyId: 'indelible', secretAccessKey: 'indelible-secret' };

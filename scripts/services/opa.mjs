@@ -2,7 +2,7 @@
 /** Open Policy Agent, which evaluates the rules of policies/gate. */
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { cacheFolder, run } from './process.mjs';
+import { cacheFolder, oneAtATime, run } from './process.mjs';
 
 const VERSION = 'v1.22.4';
 
@@ -14,8 +14,10 @@ export async function find() {
 
 /** Builds it from source where it is not there yet (some minutes). @returns {Promise<string>} its path */
 export async function install() {
-  const folder = await cacheFolder(`opa-${VERSION}`);
-  const binary = join(folder, 'opa');
-  if (!existsSync(binary)) await run('go', ['install', `github.com/open-policy-agent/opa@${VERSION}`], { env: { GOBIN: folder, CGO_ENABLED: '0' } });
-  return binary;
+  return oneAtATime('opa', async () => {
+    const folder = await cacheFolder(`opa-${VERSION}`);
+    const binary = join(folder, 'opa');
+    if (!existsSync(binary)) await run('go', ['install', `github.com/open-policy-agent/opa@${VERSION}`], { env: { GOBIN: folder, CGO_ENABLED: '0' } });
+    return binary;
+  });
 }

@@ -28,27 +28,75 @@ export function scratchFolder(name) {
 const given = new Set();
 
 /**
- * A port nobody listens on now, on loopback, and that this process was not given before: a server that is stopped for a
- * while finds its own again. Not from the range out of which the system takes the ports of outgoing connections: one of
- * those could take it before the server does. Processes at the same time look in different places, as a rule.
+ * A port nobody listens on now, on loopback, and that no process has been given that still runs: a server that is stopped
+ * for a while finds its own again. Not from the range out of which the system takes the ports of outgoing connections: one
+ * of those could take it before the server does.
+ * @param {number} [count] so many in a row, of which the first is returned
  * @returns {Promise<number>}
  */
-export async function freePort() {
+export async function freePort(count = 1) {
   const from = 20_000 + (process.pid % 12) * 1_000;
   for (let attempt = 0; attempt < 500; attempt++) {
-    const port = from + Math.floor(Math.random() * 1_000);
-    if (given.has(port)) continue;
-    const server = createServer();
-    const free = await new Promise((resolve) => {
-      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!free) continue;
-    server.close();
-    await once(server, 'close');
-    given.add(port);
-    return port;
+    const port = from + Math.floor(Math.random() * (1_001 - count));
+    const row = Array.from({ length: count }, (_, at) => port + at);
+    if (row.some((one) => given.has(one))) continue;
+    let all = true;
+    for (const one of row) all &&= (await canListen({ host: '127.0.0.1', port: one })) && (await claim(one));
+    if (all) return port;
   }
   throw new Error(`no free port between ${from} and ${from + 999}`);
+}
+
+/** @param {import('node:net').ListenOptions} where */
+async function canListen(where) {
+  const server = createServer();
+  const free = await listens(server, where);
+  if (free) {
+    server.close();
+    await once(server, 'close');
+  }
+  return free;
+}
+
+/** @param {import('node:net').Server} server @param {import('node:net').ListenOptions} where @returns {Promise<boolean>} */
+function listens(server, where) {
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false)).listen(where, () => resolve(true));
+  });
+}
+
+/**
+ * Takes a port for this process until it ends, against all others that ask here: by a socket that has a name and no file
+ * (Linux alone has such; elsewhere processes only look in different places). @param {number} port
+ */
+async function claim(port) {
+  if (process.platform === 'linux') {
+    const holder = createServer();
+    if (!(await listens(holder, { path: `\0indelible-port-${port}` }))) return false;
+    holder.unref();
+  }
+  given.add(port);
+  return true;
+}
+
+/**
+ * Does what two processes must not do at once, as to install a server, in one of them after the other: who comes second
+ * looks again. (Beside Linux, where no socket has a name without a file, they are not kept apart.)
+ * @template T @param {string} name @param {() => Promise<T>} work @returns {Promise<T>}
+ */
+export async function oneAtATime(name, work) {
+  if (process.platform !== 'linux') return work();
+  for (;;) {
+    const holder = createServer();
+    if (await listens(holder, { path: `\0indelible-install-${name}` })) {
+      try {
+        return await work();
+      } finally {
+        holder.close();
+      }
+    }
+    await sleep(500);
+  }
 }
 
 /**
@@ -124,7 +172,7 @@ export class Server {
 
   /** Starts it, also again after `stop` or `kill`; returns once it answers. */
   async start() {
-    const { name, command, args, folder, env, uid, ready, readyMs = 120_000 } = this.#options;
+    const { name, command, args, folder, env, uid, ready, readyMs = 300_000 } = this.#options;
     const child = spawn(command, args, { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true, ...(uid !== undefined && { uid }) });
     this.#child = child;
     const log = createWriteStream(this.logFile, { flags: 'a' });
