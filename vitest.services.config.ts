@@ -5,9 +5,10 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/services/**/*.test.ts'],
-    testTimeout: 180_000,
+    testTimeout: 600_000,
     hookTimeout: 600_000,
-    expect: { poll: { timeout: 100_000 } },
+    expect: { poll: { timeout: 300_000 } },
+    env: { TEST_PATIENCE_MS: '300000' },
     pool: 'forks',
     maxWorkers: 2,
   },

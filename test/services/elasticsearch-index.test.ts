@@ -168,7 +168,7 @@ describe('an index that is deleted', () => {
     await world.caughtUp('a');
     // The watch has to have seen the index it is to miss.
     await until(() => world.work.check?.status === 'ok');
-    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    await new Promise((resolve) => setTimeout(resolve, 12_000));
     await world.es('DELETE', `/${await world.index()}`);
     // No answer, or one that says what it lacks; never an empty one that claims to be complete.
     const page = await search({ chainId: 'a' }).catch(() => undefined);
@@ -390,7 +390,7 @@ describe('a rebuild', () => {
     const left = Object.keys((await world.es('GET', `/${world.alias}-*/_alias`)) as object).filter((name) => !/-(progress|rejected)-1$/.test(name));
     expect(left).toEqual([await world.index()]);
     // Another index stands behind the alias now, and none was lost.
-    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    await new Promise((resolve) => setTimeout(resolve, 12_000));
     expect(await world.findings()).toEqual({});
   });
 

@@ -32,6 +32,7 @@ import { readTable } from '../policies/table.js';
 import { policyOf } from '../policies/templates.js';
 import { scratchFolders } from '../support/scratch.js';
 import { until } from '../support/until.js';
+import { makeTopics } from './support/kafka-world.js';
 import { environment, Producer, serve } from './support/serve.js';
 import { session } from './support/session.js';
 
@@ -266,7 +267,7 @@ describe('Kafka', () => {
     try {
       const admin = server.kafka.admin();
       await admin.connect();
-      await admin.createTopics({ topics: [{ topic: 'audit.events', numPartitions: 1, replicationFactor: 1, configEntries: [{ name: 'retention.ms', value: '60000' }, { name: 'unclean.leader.election.enable', value: 'true' }] }] });
+      await makeTopics(admin, [{ topic: 'audit.events', numPartitions: 1, replicationFactor: 1, configEntries: [{ name: 'retention.ms', value: '60000' }, { name: 'unclean.leader.election.enable', value: 'true' }] }]);
       await admin.disconnect();
       const found = await look({}, { kafkaBrokers: [server.broker], kafkaReplicationFactor: 1 });
       expect(found.get('topic', 'topic-settings')).toMatchObject({ protection: 'weak', detail: expect.stringMatching(/unclean.leader.election.enable is true.*retention.ms is 60000.*not filled in again/) as string });

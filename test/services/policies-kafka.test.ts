@@ -10,7 +10,7 @@ import { kafkaErrorType } from '#indelible/mirror/kafka.js';
 import * as kafka from '../../scripts/services/kafka.mjs';
 import { rendered } from '../policies/templates.js';
 import { until } from '../support/until.js';
-import { expectMirrored, openWorld, readTopic } from './support/kafka-world.js';
+import { expectMirrored, makeTopics, openWorld, readTopic } from './support/kafka-world.js';
 
 const { kafkaTopic: TOPIC } = loadConfig({});
 /** The deployment of a log that is given no name. */
@@ -38,15 +38,15 @@ beforeAll(async () => {
   admin = server.kafka.admin();
   await admin.connect();
   const { topics } = rendered('kafka/topics', variables) as { readonly topics: readonly { readonly name: string; readonly partitions: number; readonly config: Readonly<Record<string, string>> }[] };
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: topics.map(({ name, partitions, config }) => ({
+  await makeTopics(
+    admin,
+    topics.map(({ name, partitions, config }) => ({
       topic: name,
       numPartitions: partitions,
       replicationFactor: 1,
       configEntries: Object.entries({ ...config, ...('min.insync.replicas' in config && { 'min.insync.replicas': '1' }) }).map(([key, value]) => ({ name: key, value })),
     })),
-  });
+  );
   await admin.createAcls({ acl: roles.flatMap(({ role, acls }) => acls.flatMap((acl) => acl.operations.map((operation) => entry(role, acl, operation)))) });
 });
 afterAll(async () => {

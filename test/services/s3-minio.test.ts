@@ -93,7 +93,7 @@ describe('MinIO', () => {
     const { endpoint, credentials } = server;
     const store = new S3Store({ bucket: 'attacked', region: 'us-east-1', endpoint, forcePathStyle: true, credentials, requestTimeoutMs: 500 });
     opened.push(store);
-    expect(await store.create('life/a', Buffer.from('x'), retention)).toMatchObject({ outcome: 'created' });
+    expect(await open('attacked').create('life/a', Buffer.from('x'), retention)).toMatchObject({ outcome: 'created' });
     server.server.pause();
     await expect(store.create('life/b', Buffer.from('x'), retention)).rejects.toMatchObject({ name: 'StoreError', stored: 'unknown' });
     await expect(store.read('life/a')).rejects.toMatchObject({ name: 'StoreError', stored: 'no' });

@@ -186,7 +186,7 @@ describe('the log in a bucket', () => {
     expect(stderr).toMatch(/took objects of the self-test, and refuses those of the log, which have a retention of governance until .*INDELIBLE_RETENTION_MODE and INDELIBLE_RETENTION_DAYS/);
   });
 
-  it(`is refused on Ceph; with one declared writer, killed ${KILLS} times under load, nothing is lost and nothing doubled`, { timeout: 60_000 + 10_000 * KILLS }, async () => {
+  it(`is refused on Ceph; with one declared writer, killed ${KILLS} times under load, nothing is lost and nothing doubled`, { timeout: 60_000 + 20_000 * KILLS }, async () => {
     const bucket = await onCeph.createBucket('one-writer');
     const many = environment(onCeph, bucket);
     const refused = await cli(['serve', '--data-dir', join(folder, 'refused'), '--port', '0'], { env: many });
@@ -195,16 +195,24 @@ describe('the log in a bucket', () => {
       expect.stringMatching(/^indelible: the store at \S+ does not keep what the log needs.*ignores the condition \(If-None-Match\).*declare that there is a single writer \(INDELIBLE_SINGLE_WRITER=true\)/),
     ]);
 
-    const env = { ...many, INDELIBLE_SINGLE_WRITER: 'true', INDELIBLE_STORE_TIMEOUT_MS: '700', INDELIBLE_RETENTION_DAYS: '2' };
+    const env = { ...many, INDELIBLE_SINGLE_WRITER: 'true', INDELIBLE_STORE_TIMEOUT_MS: '1500', INDELIBLE_RETENTION_DAYS: '2' };
     const data = join(folder, 'one-writer');
     const before = Date.now();
     const producer = new Producer();
     const receipts: Receipt[] = [];
     let [unanswered, next] = [[] as string[], 0];
-    for (let round = 0; round < KILLS; round++) {
+    for (let [round, late] = [0, 0]; round < KILLS; round++) {
       const started = performance.now();
-      const service = await serve(data, env);
-      expect(performance.now() - started).toBeGreaterThan(1_400);
+      const service = await serve(data, env).catch((error: unknown) => {
+        // A store that was slow once is no fault, and no round.
+        if (!/no answer within/.test(String(error)) || ++late > KILLS) throw error;
+        return undefined;
+      });
+      if (service === undefined) {
+        round -= 1;
+        continue;
+      }
+      expect(performance.now() - started).toBeGreaterThan(3_000);
       // Now and then the writer dies before it is asked anything, or with the first commit under way.
       let over = false as boolean;
       const client = async (): Promise<void> => {
@@ -227,10 +235,12 @@ describe('the log in a bucket', () => {
       over = true;
       const { stderr } = await service.stop('SIGKILL');
       await Promise.all(clients);
-      expect(stderr).toMatch(/no fence between writers: waiting 1400 ms/);
+      expect(stderr).toMatch(/no fence between writers: waiting 3000 ms/);
       expect(stderr).not.toMatch(/security finding|chain halted/);
     }
     producer.close();
+    // A request of the last one killed may still be on its way: a start waits until it can't be any more.
+    expect((await (await serve(data, env)).stop('SIGTERM')).code).toBe(0);
     const places = new Map<string, number>();
     for (const { entryId, sequence } of receipts) expect(places.get(entryId) ?? sequence, entryId).toBe((places.set(entryId, sequence), sequence));
     const { ids, segments } = await auditBucket({ where: onCeph, bucket, dataDir: data, env }, 'orders', receipts);

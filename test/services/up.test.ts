@@ -90,8 +90,8 @@ describe('scripts/services/up.mjs', () => {
     await expect(fetch(`${endpoint}/minio/health/live`)).rejects.toThrow();
   });
 
-  it('with all parts and two replicas: what one takes, the other reads, streams and finds, proven; then nothing is left running', { timeout: 240_000 }, async () => {
-    const port = await freePort();
+  it('with all parts and two replicas: what one takes, the other reads, streams and finds, proven; then nothing is left running', { timeout: 600_000 }, async () => {
+    const port = await freePort(2);
     const { child, settings, said, closed } = await up('--replicas', '2', '--port', String(port));
     const [one, two] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${port + 1}`];
     for (const url of [one, two]) expect(said).toContain(url);
@@ -136,7 +136,13 @@ describe('scripts/services/up.mjs', () => {
     expect(JSON.stringify(page)).toContain('"entry-19"');
     // Elasticsearch answers: with the entries of both, each held against the log.
     const query = `${two}/v1/search?chainId=orders&text=lovelace&verified=true&limit=100&order=oldest`;
-    await until(async () => ((await ask(query))['completeThrough'] as Record<string, number>)['orders'] === receipts.length);
+    await until(async () => {
+      const answer = await fetch(query, { headers });
+      // The index is being made.
+      if (answer.status === 503) return false;
+      expect(answer.status).toBe(200);
+      return ((await answer.json()) as { completeThrough: Record<string, number> }).completeThrough['orders'] === receipts.length;
+    });
     const found = await ask(query);
     expect(found['contradicted']).toEqual([]);
     expect((found['hits'] as { receipt: Receipt }[]).map(({ receipt }) => [receipt.sequence, receipt.entryHash, receipt.payload])).toEqual(receipts.map(({ sequence, entryHash, payload }) => [sequence, entryHash, payload]));
@@ -158,7 +164,7 @@ describe('scripts/services/up.mjs', () => {
     for (const one of [broker, index, kms]) expect(() => one.server).toThrow(/own: true/);
     expect(await kms.createKey()).toMatch(/^arn:/);
     await Promise.all([broker.dispose(), index.dispose(), kms.dispose()]);
-    for (const url of [one, two]) expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    for (const url of [one, two]) await until(async () => (await fetch(`${url}/readyz`)).status === 200);
 
     const pids = children(child.pid!);
     // Two replicas and four servers.

@@ -1,5 +1,5 @@
 /** How long a test waits for what must come about: a slow machine is no fault, and what never comes is found all the same. */
-export const PATIENCE_MS = 100_000;
+export const PATIENCE_MS = Number(process.env['TEST_PATIENCE_MS'] ?? 100_000);
 
 /** Waits until something is so. @throws Error with the condition, if it does not become so */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
