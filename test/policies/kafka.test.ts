@@ -24,7 +24,7 @@ const variables = { topic: config.kafkaTopic, deployment: 'audit.example.com' };
 const { topics, replication_factor } = rendered('kafka/topics', variables) as { readonly topics: readonly Topic[]; readonly replication_factor: number };
 const { roles } = rendered('kafka/acls', variables) as { readonly roles: readonly { readonly role: string; readonly acls: readonly Acl[] }[] };
 
-/** Brokers without a topic, which note what is asked of them. */
+/** Brokers without a topic, which make what is asked of them. */
 async function madeByTheMirror(): Promise<Topic[]> {
   const made: Topic[] = [];
   const admin = {
@@ -33,7 +33,8 @@ async function madeByTheMirror(): Promise<Topic[]> {
       for (const { topic, numPartitions = 0, configEntries = [] } of asked) made.push({ name: topic, partitions: numPartitions, config: Object.fromEntries(configEntries.map(({ name, value }) => [name, value])) });
       return Promise.resolve(true);
     },
-    createPartitions: () => Promise.resolve(true),
+    fetchTopicMetadata: () => Promise.resolve({ topics: made.map(({ name, partitions }) => ({ name, partitions: Array.from({ length: partitions }, () => ({ replicas: [1, 2, 3] })) })) }),
+    createPartitions: () => Promise.reject(new Error('the topics have all their partitions')),
     describeConfigs: () => Promise.resolve({ resources: [] }),
   } as unknown as Admin;
   await ensureTopics(admin, topicNames(config.kafkaTopic), { ...config, kafkaReplicationFactor: replication_factor });
