@@ -41,16 +41,18 @@ export async function freePort(count = 1) {
     const row = Array.from({ length: count }, (_, at) => port + at);
     if (row.some((one) => given.has(one))) continue;
     let all = true;
-    for (const one of row) all &&= (await canListen({ host: '127.0.0.1', port: one })) && (await claim(one));
-    if (all) return port;
+    for (const one of row) all &&= (await canListen(one)) && (await hold(`port-${one}`)) !== undefined;
+    if (!all) continue;
+    for (const one of row) given.add(one);
+    return port;
   }
   throw new Error(`no free port between ${from} and ${from + 999}`);
 }
 
-/** @param {import('node:net').ListenOptions} where */
-async function canListen(where) {
+/** @param {number} port */
+async function canListen(port) {
   const server = createServer();
-  const free = await listens(server, where);
+  const free = await listens(server, { host: '127.0.0.1', port });
   if (free) {
     server.close();
     await once(server, 'close');
@@ -66,36 +68,29 @@ function listens(server, where) {
 }
 
 /**
- * Takes a port for this process until it ends, against all others that ask here: by a socket that has a name and no file
- * (Linux alone has such; elsewhere processes only look in different places). @param {number} port
+ * Keeps a name for this process against all others of this machine, until it lets go or ends: by a socket that has a name
+ * and no file. Linux alone has such; elsewhere nobody is kept out.
+ * @param {string} name @returns {Promise<(() => void) | undefined>} lets go; `undefined` while another has it
  */
-async function claim(port) {
-  if (process.platform === 'linux') {
-    const holder = createServer();
-    if (!(await listens(holder, { path: `\0indelible-port-${port}` }))) return false;
-    holder.unref();
-  }
-  given.add(port);
-  return true;
+async function hold(name) {
+  if (process.platform !== 'linux') return () => undefined;
+  const holder = createServer();
+  if (!(await listens(holder, { path: `\0indelible-${name}` }))) return undefined;
+  holder.unref();
+  return () => void holder.close();
 }
 
 /**
- * Does what two processes must not do at once, as to install a server, in one of them after the other: who comes second
- * looks again. (Beside Linux, where no socket has a name without a file, they are not kept apart.)
+ * Does what two must not do at once, as to install a server, one after the other: who comes second looks again.
  * @template T @param {string} name @param {() => Promise<T>} work @returns {Promise<T>}
  */
 export async function oneAtATime(name, work) {
-  if (process.platform !== 'linux') return work();
-  for (;;) {
-    const holder = createServer();
-    if (await listens(holder, { path: `\0indelible-install-${name}` })) {
-      try {
-        return await work();
-      } finally {
-        holder.close();
-      }
-    }
-    await sleep(500);
+  let letGo;
+  while ((letGo = await hold(`work-${name}`)) === undefined) await sleep(100);
+  try {
+    return await work();
+  } finally {
+    letGo();
   }
 }
 
