@@ -67,13 +67,12 @@ it('appends go on without Kafka and Elasticsearch, which catch up; without the s
     expect(await append(`during-${during++}`)).toBe(201);
     waits.push(performance.now() - sent);
   };
-  let notReadyInARow = 0;
   await until(async () => {
     await appendOn();
     const { code, checks } = await readiness(service);
-    // Not "not ready": a load balancer would take a service away that does its work. (Once: a slow look at the store.)
-    notReadyInARow = code === 200 ? 0 : notReadyInARow + 1;
-    expect(notReadyInARow).toBeLessThan(2);
+    // Never "not ready" over them: a load balancer would take a service away that does its work. (A look at the store that
+    // took long is another matter; appends go on all the same.)
+    if (checks['store'] === 'ok') expect(code).toBe(200);
     return checks['mirror'] === 'degraded' && checks['search'] === 'degraded';
   });
   const told = performance.now() - away;

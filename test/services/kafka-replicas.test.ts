@@ -121,7 +121,7 @@ test('a stream at one replica shows what another appends, at once, and its view 
     stream.end();
     console.log(`${chainId}: seen after ${waits.map((wait) => Math.round(wait)).join(', ')} ms, ${byMirror} of 5 segments by the mirror`);
     // By its own looks alone it would see one each ten seconds.
-    expect(waits.reduce((sum, wait) => sum + wait, 0)).toBeLessThan(45_000);
+    expect(waits.reduce((sum, wait) => sum + wait, 0)).toBeLessThan(30_000);
     // Who fills the mirror is woken by a hint, and reads the store; anyone else has it from the mirror. At each of
     // the reader's own looks one segment may have been read.
     if (reader === plain) expect(byMirror).toBeGreaterThanOrEqual(5 - looks);

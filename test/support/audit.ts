@@ -64,19 +64,34 @@ export async function auditChain(
   return { payloads, envelopes, segments };
 }
 
-/** As above, and that the folder holds nothing of the chain beside it. */
+/**
+ * As above, and that each of the keys listed before is read by it: nothing of the chain lies beside it. What is appended after
+ * the listing is read, too, and no stray.
+ */
+export async function auditListed(
+  listed: readonly string[],
+  read: ReadObject,
+  chain: { readonly deployment: string; readonly chainId: string; readonly publicKey: PublicKey },
+  receipts: readonly Receipt[] = [],
+): Promise<AuditedChain> {
+  const strays = new Set(listed);
+  const readOne: ReadObject = async (key) => {
+    const bytes = await read(key);
+    if (bytes !== undefined) strays.delete(key);
+    return bytes;
+  };
+  const audited = await auditChain(readOne, chain, receipts);
+  if (strays.size > 0) throw new Error(`do not belong to the chain: a fork or a hole: ${[...strays].join(', ')}`);
+  return audited;
+}
+
+/** As above, of a folder. */
 export async function auditFolder(
   worm: string,
   chain: { readonly deployment: string; readonly chainId: string; readonly publicKey: PublicKey },
   receipts: readonly Receipt[] = [],
 ): Promise<AuditedChain> {
   const prefix = segmentPrefix(chain.chainId);
-  // Listed before it is read: what is appended meanwhile is then read too, and not taken for a stray.
-  const listed = await readdir(join(worm, prefix)).catch(() => []);
-  const read = new Set<string>();
-  const objects = folderObjects(worm);
-  const audited = await auditChain((key) => (read.add(key), objects(key)), chain, receipts);
-  const strays = listed.filter((name) => !read.has(`${prefix}${name}`));
-  if (strays.length > 0) throw new Error(`${strays.length} files do not belong to the chain: a fork or a hole`);
-  return audited;
+  const names = await readdir(join(worm, prefix)).catch(() => []);
+  return auditListed(names.map((name) => `${prefix}${name}`), folderObjects(worm), chain, receipts);
 }
